@@ -86,7 +86,7 @@ def encode(properties: Properties) -> struct_pb2.Struct:
     return struct
 
 
-def _encode(value: Any) -> struct_pb2.Value:
+def _encode(value: Any) -> struct_pb2.Value:  # noqa: PLR0911 - one return for each kind of value
     if value is None:
         return struct_pb2.Value(null_value=struct_pb2.NULL_VALUE)
     if value is UNKNOWN:

@@ -1,0 +1,164 @@
+"""A Pulumi project and one of its stacks as files: Pulumi.yaml, Pulumi.STACK.yaml, configuration."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from localcloud.errors import LocalcloudError
+
+STACK_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")  # as Pulumi's own check of stack names
+
+
+@dataclass(frozen=True)
+class Project:
+    """`root` holds Pulumi.yaml; `main` is the program's directory; `config` has full keys (`project:key`) and texts."""
+
+    name: str
+    root: Path
+    main: Path
+    stack: str
+    config: dict[str, str]
+    secret_keys: frozenset[str]
+    salt: str | None
+
+    @property
+    def directory(self) -> Path:
+        """Where the state and the run files of this checkout live; ignored by git, readable by its owner alone."""
+        return self.root / ".localcloud"
+
+    @property
+    def state_file(self) -> Path:
+        """The stack's deployment, in Pulumi's format."""
+        return self.directory / "stacks" / self.name / f"{self.stack}.json"
+
+
+def load(
+    directory: Path,
+    stack: str,
+    overrides: Sequence[str] = (),
+    *,
+    paths: bool = False,
+    decrypt: Callable[[str, str], str] | None = None,
+) -> Project:
+    """The project that `directory` or one of its parents holds, with one stack's configuration.
+
+    overrides: `key=value` texts; with `paths`, a key such as `project:aws.region` reaches into an object.
+    decrypt: (salt, ciphertext) → clear text, for values under `secure`; without it a secret value is an error.
+    """
+    root = _root(directory)
+    project = _yaml(root / "Pulumi.yaml")
+    name = project.get("name")
+    if not isinstance(name, str):
+        raise LocalcloudError(f"{root / 'Pulumi.yaml'} has no `name`. Add one, as in `name: my-project`.")
+    if not STACK_NAME.fullmatch(stack):
+        raise LocalcloudError(f"{stack!r} is no stack name: letters, digits, `_`, `.` and `-` alone.")
+    stack_file = root / f"Pulumi.{stack}.yaml"
+    if not stack_file.exists():
+        others = sorted(path.name.split(".")[1] for path in root.glob("Pulumi.*.yaml"))
+        raise LocalcloudError(
+            f"There is no stack {stack!r}: {stack_file} does not exist. "
+            f"This project has: {', '.join(others) or 'none'}."
+        )
+    settings = _yaml(stack_file)
+    salt = settings.get("encryptionsalt")
+    values = _defaults(name, project) | _keyed(name, settings.get("config") or {})
+    secrets: set[str] = set()
+    for key, value in values.items():
+
+        def open_(ciphertext: str, key: str = key) -> str:
+            if decrypt is None or salt is None:
+                raise LocalcloudError(
+                    f"{key} in {stack_file.name} is encrypted and cannot be opened: the stack has no "
+                    "`encryptionsalt` of a passphrase. Set it anew with `pulumi config set --secret`, "
+                    "with a passphrase secrets provider."
+                )
+            secrets.add(key)
+            return decrypt(salt, ciphertext)
+
+        values[key] = _opened(value, open_)
+    for text in overrides:
+        _override(name, values, text, paths)
+    main = (root / (project.get("main") or ".")).resolve()
+    if not main.is_relative_to(root):
+        raise LocalcloudError(f"`main` in {root / 'Pulumi.yaml'} leaves the project: {project['main']}.")
+    return Project(
+        name, root, main, stack, {key: _text(value) for key, value in values.items()}, frozenset(secrets), salt
+    )
+
+
+def _root(directory: Path) -> Path:
+    start = directory.resolve()
+    for candidate in (start, *start.parents):
+        if (candidate / "Pulumi.yaml").exists():
+            return candidate
+    raise LocalcloudError(f"No Pulumi.yaml in {start} or above it. Name the project's directory with -C.")
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise LocalcloudError(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
+    if not isinstance(document, dict):
+        raise LocalcloudError(f"{path} must hold a mapping at its top, not a {type(document).__name__}.")
+    return document
+
+
+def _full(project: str, key: str) -> str:
+    return key if ":" in key else f"{project}:{key}"
+
+
+def _keyed(project: str, config: dict[str, Any]) -> dict[str, Any]:
+    return {_full(project, str(key)): value for key, value in config.items()}
+
+
+def _defaults(project: str, document: dict[str, Any]) -> dict[str, Any]:
+    """Values that Pulumi.yaml gives to every stack: plain, under `value`, or under `default`."""
+    found = {}
+    for key, value in _keyed(project, document.get("config") or {}).items():
+        if not isinstance(value, dict):
+            found[key] = value
+        elif "value" in value or "default" in value:
+            found[key] = value.get("value", value.get("default"))
+    return found
+
+
+def _opened(value: Any, open_: Callable[[str], str]) -> Any:
+    """The value with everything under `secure` in clear."""
+    if isinstance(value, dict) and set(value) == {"secure"}:
+        return open_(str(value["secure"]))
+    if isinstance(value, dict):
+        return {name: _opened(item, open_) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_opened(item, open_) for item in value]
+    return value
+
+
+def _override(project: str, values: dict[str, Any], text: str, paths: bool) -> None:
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise LocalcloudError(f"-c {text!r} is not of the form key=value.")
+    full = _full(project, key)
+    if not paths or "." not in full.partition(":")[2]:
+        values[full] = value
+        return
+    namespace, _, path = full.partition(":")
+    first, *rest = path.split(".")
+    holder = values.setdefault(f"{namespace}:{first}", {})
+    for step in rest[:-1]:
+        holder = holder.setdefault(step, {}) if isinstance(holder, dict) else holder
+    if not isinstance(holder, dict):
+        raise LocalcloudError(f"-c {text!r} reaches into {namespace}:{first}, which is no object.")
+    holder[rest[-1]] = yaml.safe_load(value) if value in ("true", "false") or value.isdigit() else value
+
+
+def _text(value: Any) -> str:
+    """A value as the CLI hands it to a program: texts as they are, all else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
