@@ -1,0 +1,17 @@
+"""What only AWS needs to know, from the section `aws` of the settings. Imports no SDK."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class AwsArgs:
+    """`zones` are the letters after the region's name.
+
+    `hosted_zone` is the Route 53 zone in which the service's certificate is validated and its name is
+    published. `endpoint` is an AWS-compatible emulator, which issues certificates without being asked twice.
+    """
+
+    region: str
+    zones: tuple[str, ...]
+    hosted_zone: str | None = None
+    endpoint: str | None = None

@@ -1,0 +1,53 @@
+"""What a workload runs as: an IAM role that one service of AWS may assume. No users, no keys."""
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.aws.names import ROLE, Account
+from infra.aws.policy import allow, document
+from infra.context import Context
+from infra.shape import Workload
+
+# What a role trusts: the service, and the resource on whose behalf it must ask. EC2 names none when it
+# hands a role to a machine, so a condition there would shut everyone out.
+TRUSTED: dict[Workload | str, tuple[str, tuple[str, str] | None]] = {
+    "container": ("ecs-tasks.amazonaws.com", ("ecs", "*")),
+    "machine": ("ec2.amazonaws.com", None),
+    "flow-log": ("vpc-flow-logs.amazonaws.com", ("ec2", "vpc-flow-log/*")),
+}
+
+
+class Identity(pulumi.ComponentResource):
+    """A role for one workload. It may do nothing until a part grants it something."""
+
+    workload: str
+    id: pulumi.Output[str]
+    principal: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        runs_on: Workload | str,
+        *,
+        account: Account,
+        ctx: Context,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("groundwork:aws:Identity", name, None, opts)
+        service, source = TRUSTED[runs_on]
+        when = source and {
+            "StringEquals": {"aws:SourceAccount": account.id},
+            "ArnLike": {"aws:SourceArn": account.arn(*source)},
+        }
+        role = aws.iam.Role(
+            name,
+            name=ctx.name(name, ROLE),
+            description=f"{ctx.project} {ctx.environment}: what {name} runs as",
+            assume_role_policy=document(allow(["sts:AssumeRole"], None, principal={"Service": service}, when=when)),
+            tags=ctx.tags,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.workload = name
+        self.id = role.name
+        self.principal = role.arn
+        self.register_outputs({"id": self.id, "principal": self.principal})
