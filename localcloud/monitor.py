@@ -86,7 +86,12 @@ class Registration:
 
 
 class Host(Protocol):
-    """What a plan or an engine makes of a program's requests. Calls come from many threads at once."""
+    """What a plan or an engine makes of a program's requests. Calls come from many threads at once.
+
+    stopping: set once nothing new is to begin, by the first error or by Ctrl-C.
+    """
+
+    stopping: threading.Event
 
     def register(self, registration: Registration) -> tuple[str, Properties]:
         """The id ("" while unknown) and outputs of a resource that the program declares."""
@@ -187,6 +192,7 @@ class Monitor:
         except BaseException as error:
             with self._lock:
                 self.error = self.error or error
+            self.host.stopping.set()
             if context is not None:
                 import grpc  # noqa: PLC0415 - only a program in another process comes over gRPC
 
@@ -371,12 +377,14 @@ def _run_in_loop(monitor: Monitor) -> None:
     try:
         loop.run_until_complete(pulumi_stack.run_in_stack(lambda: _program(monitor.project.main)))
     except (Exception, SystemExit) as error:
-        executor.shutdown(wait=True)
+        monitor.host.stopping.set()
+        executor.shutdown(wait=True, cancel_futures=True)
         if monitor.error is not None:
             raise monitor.error from None
         raise _program_error(error, monitor.project) from error
     finally:
-        executor.shutdown(wait=True)  # steps under way end and are written down, also after Ctrl-C
+        monitor.host.stopping.set()
+        executor.shutdown(wait=True, cancel_futures=True)  # steps under way end and are written down
         for task in asyncio.all_tasks(loop):
             task.cancel()
         loop.run_until_complete(asyncio.sleep(0))

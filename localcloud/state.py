@@ -144,8 +144,8 @@ class StateFile:
             self._keys = None
         elif provider.get("type") and _has_ciphertext(deployment):
             raise LocalcloudError(
-                f"The secrets of this state belong to the provider {provider['type']!r}, which only the Pulumi CLI opens. "
-                "Change it first: `pulumi stack change-secrets-provider passphrase`."
+                f"The secrets of this state belong to the provider {provider['type']!r}, which only the Pulumi CLI "
+                "opens. Change it first: `pulumi stack change-secrets-provider passphrase`."
             )
         self._extra = {key: deployment[key] for key in ("metadata",) if key in deployment}
         return Snapshot(

@@ -1,0 +1,114 @@
+"""Differences of property values: what to ignore, what forces a replacement, what to show."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from localcloud.values import UNKNOWN, Properties, Secret, has_unknown
+
+STEP = re.compile(r'\["(?P<quoted>[^"]*)"\]|\[(?P<index>\d+|\*)\]|(?P<name>[^.\[\]]+)')
+WIDTH = 72
+MISSING = object()
+
+
+def steps_of(path: str) -> list[str | int]:
+    """The steps of a property path as Pulumi writes them: `a.b[0]["c d"]`, `*` for any."""
+    found: list[str | int] = []
+    for match in STEP.finditer(path):
+        text = match["quoted"] if match["quoted"] is not None else match["index"] or match["name"]
+        found.append(int(text) if match["index"] and text.isdigit() else text)
+    return found
+
+
+def ignoring(new: Properties, old: Properties, paths: Iterable[str]) -> Properties:
+    """The new properties with the old value at each ignored path, as `ignore_changes` asks."""
+    result: Properties = copy.deepcopy(new)
+    for path in paths:
+        _restore(result, old, steps_of(path))
+    return result
+
+
+def _restore(new: Any, old: Any, steps: Sequence[str | int]) -> None:
+    first, *rest = steps
+    keys: Iterable[Any] = _keys(old) | _keys(new) if first == "*" else {first}
+    for key in keys:
+        before = _get(old, key)
+        if rest:
+            after = _get(new, key)
+            if after is not MISSING and before is not MISSING:
+                _restore(after, before, rest)
+        elif before is not MISSING:
+            if isinstance(new, dict) or (isinstance(new, list) and isinstance(key, int) and key < len(new)):
+                new[key] = copy.deepcopy(before)
+        elif isinstance(new, dict):
+            new.pop(key, None)
+
+
+def _keys(value: Any) -> set[Any]:
+    if isinstance(value, dict):
+        return set(value)
+    return set(range(len(value))) if isinstance(value, list) else set()
+
+
+def _get(value: Any, key: Any) -> Any:
+    if isinstance(value, dict) and key in value:
+        return value[key]
+    if isinstance(value, list) and isinstance(key, int) and key < len(value):
+        return value[key]
+    return MISSING
+
+
+def matching(changed: Iterable[str], paths: Iterable[str]) -> tuple[str, ...]:
+    """The changed properties that one of `replace_on_changes`' paths names; `*` names all."""
+    heads = {str(steps_of(path)[0]) for path in paths}
+    return tuple(name for name in changed if "*" in heads or name in heads)
+
+
+def lines(old: Properties, new: Properties) -> Iterator[str]:
+    """What changes, a line a leaf: `+ path: value`, `- path: value`, `~ path: old => new`. Secrets stay hidden."""
+    for name in sorted(old.keys() | new.keys()):
+        yield from _lines(name, old.get(name, MISSING), new.get(name, MISSING))
+
+
+def _lines(path: str, old: Any, new: Any) -> Iterator[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in sorted(old.keys() | new.keys()):
+            yield from _lines(f"{path}.{name}", old.get(name, MISSING), new.get(name, MISSING))
+    elif isinstance(old, list) and isinstance(new, list):
+        for index in range(max(len(old), len(new))):
+            before = old[index] if index < len(old) else MISSING
+            yield from _lines(f"{path}[{index}]", before, new[index] if index < len(new) else MISSING)
+    elif old is MISSING:
+        yield f"+ {path}: {shown(new)}"
+    elif new is MISSING:
+        yield f"- {path}: {shown(old)}"
+    elif not same(old, new):
+        yield f"~ {path}: {shown(old)} => {shown(new)}"
+
+
+def same(old: Any, new: Any) -> bool:
+    """Whether two values are equal; an unknown one equals nothing."""
+    if has_unknown(old) or has_unknown(new):
+        return False
+    return bool(old == new) and isinstance(old, bool) == isinstance(new, bool)
+
+
+def shown(value: Any) -> str:
+    """A value as one short line."""
+    if isinstance(value, Secret):
+        return "[secret]"
+    if value is UNKNOWN:
+        return "[known after it is created]"
+    text = repr(value) if isinstance(value, str) else _compact(value)
+    return text if len(text) <= WIDTH else f"{text[: WIDTH - 1]}…"
+
+
+def _compact(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name}: {shown(item)}" for name, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(shown(item) for item in value) + "]"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,394 @@
+"""The engine: turns what a program declares into steps (same, create, update, replace, delete) and takes them.
+
+Semantics are those of the Pulumi CLI's engine; what differs is said in README. Each step is written to the state
+before and after it happens, so that a killed run loses nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from localcloud.diff import ignoring, matching
+from localcloud.errors import LocalcloudError
+from localcloud.ledger import Ledger
+from localcloud.monitor import STACK_TYPE, Registration
+from localcloud.providers import PROVIDER_PREFIX, Provider, ProviderFactory, Providers
+from localcloud.state import Operation, Resource, touched
+from localcloud.values import UNKNOWN, Properties, Secret, has_secret, has_unknown, plain, reveal
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that a user may want to see.
+
+    kind: start, done or failed (of a step), gone or drift (seen by a refresh), adopt (a killed creation was found).
+    step: same, create, update, replace, delete, read. changed: properties. old, new: inputs, where both exist.
+    """
+
+    kind: str
+    step: str
+    urn: str
+    type: str
+    changed: tuple[str, ...] = ()
+    old: Properties = field(default_factory=dict)
+    new: Properties = field(default_factory=dict)
+    seconds: float = 0.0
+    message: str = ""
+
+    @property
+    def name(self) -> str:
+        """The last part of the URN."""
+        return self.urn.rsplit("::", 1)[1]
+
+
+class StoppedError(LocalcloudError):
+    """The run was told to stop, by an error elsewhere or by Ctrl-C, before this step began."""
+
+
+class Engine:
+    """A Host that compares what a program declares with the state and takes, or only tells, the steps between."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        factories: Mapping[str, ProviderFactory],
+        config: Mapping[str, str],
+        on_event: Callable[[Event], None],
+        *,
+        root: Path,
+        dry_run: bool,
+        refresh: bool,
+        parallel: int = 16,
+        inspect: Callable[[Registration, Properties], None] | None = None,
+    ) -> None:
+        self.ledger = ledger
+        self.dry_run = dry_run
+        self.refresh = refresh
+        self.stopping = threading.Event()
+        self.stack_outputs: Properties = {}
+        self._on_event = on_event
+        self._root = root
+        self._inspect = inspect
+        self._slots = threading.Semaphore(parallel)
+        self._providers = Providers(ledger, factories, config)
+        self._replacing: set[str] = set()
+        self._lock = threading.RLock()
+
+    # Host
+
+    def register(self, registration: Registration) -> tuple[str, Properties]:
+        if registration.type.startswith(PROVIDER_PREFIX):
+            return self._register_provider(registration)
+        if not registration.custom:
+            return self._register_component(registration)
+        with self._slots:
+            if self.stopping.is_set():
+                raise StoppedError(f"{registration.where} was not begun.")
+            return self._register_custom(registration)
+
+    def read(self, registration: Registration, id_: str) -> tuple[str, Properties]:
+        provider, reference = self._providers.serving(registration)
+        found = provider.read(registration.type, id_, plain(registration.inputs))
+        if found is None:
+            raise LocalcloudError(f"{registration.where} asks for {id_!r}, which does not exist.")
+        resource = replace(self._resource(registration, found[0], reference), id=id_, outputs=found[1], external=True)
+        self.ledger.record(resource)
+        return id_, found[1]
+
+    def invoke(self, token: str, arguments: Properties, provider: str) -> Properties:
+        if token == "pulumi:pulumi:getResource":  # noqa: S105 - a function's token
+            found = self.ledger.find(arguments["urn"])
+            if found is None:
+                raise LocalcloudError(f"The program asks for {arguments['urn']}, which it has not declared.")
+            return {"urn": found.urn, "id": found.id, "state": found.outputs}
+        package = token.split(":", 1)[0]
+        reference = provider or self._providers.default(package, f"The function {token}")
+        return self._providers.get(reference).invoke(token, plain(arguments))
+
+    def outputs(self, urn: str, outputs: Properties) -> None:
+        found = self.ledger.find(urn)
+        if found is None:
+            raise LocalcloudError(f"Outputs were given for {urn}, which is not declared.")
+        if found.type == STACK_TYPE:
+            self.stack_outputs = outputs
+        if self.dry_run and has_unknown(outputs):
+            return
+        self.ledger.record(replace(found, outputs=outputs))
+
+    # Providers and components
+
+    def _register_provider(self, registration: Registration) -> tuple[str, Properties]:
+        id_ = str(uuid.uuid5(uuid.NAMESPACE_URL, registration.urn))
+        self._providers.configure(f"{registration.urn}::{id_}", registration.inputs)
+        old = self.ledger.claim((registration.urn, *registration.aliases), registration.urn)
+        resource = replace(self._resource(registration, registration.inputs, ""), id=id_, outputs=registration.inputs)
+        self.ledger.keep(resource, old)
+        return id_, registration.inputs
+
+    def _register_component(self, registration: Registration) -> tuple[str, Properties]:
+        old = self.ledger.claim((registration.urn, *registration.aliases), registration.urn)
+        resource = self._resource(registration, registration.inputs, "")
+        self.ledger.keep(replace(resource, outputs=old.outputs if old else {}), old)
+        if old is None:
+            self._tell("done", "create", resource)
+        return "", {}
+
+    # Steps of custom resources
+
+    def _register_custom(self, registration: Registration) -> tuple[str, Properties]:
+        provider, reference = self._providers.serving(registration)
+        old = self.ledger.claim((registration.urn, *registration.aliases), registration.urn)
+        unsettled = self.ledger.settle(registration.urn)
+        given = plain(registration.inputs)
+        checked = provider.check(registration.type, registration.urn, given, plain(old.inputs) if old else None)
+        if old is not None and (self.refresh or unsettled is not None):
+            old = self._refreshed(provider, old)
+        if old is not None:
+            checked = ignoring(checked, plain(old.inputs), registration.options.get("ignoreChanges", ()))
+        if self._inspect is not None:
+            self._inspect(registration, checked)
+        resource = self._resource(registration, checked, reference)
+        if old is None:
+            return self._create(provider, registration, resource, unsettled)
+        change = provider.diff(registration.type, plain(old.inputs), checked)
+        replaces = change.replaces + matching(change.changed, registration.options.get("replaceOnChanges", ()))
+        resource = replace(resource, id=old.id, created=old.created, modified=old.modified)
+        if replaces:
+            first = registration.options.get("deleteBeforeReplace", change.delete_before_replace)
+            return self._replace(provider, registration, resource, old, change.changed, delete_first=first)
+        if change.changed:
+            return self._update(provider, resource, old, change.changed)
+        outputs = self._outputs(resource, plain(old.outputs) | checked)
+        self.ledger.record(replace(resource, outputs=outputs))
+        self._tell("done", "same", resource)
+        return old.id, outputs
+
+    def _create(
+        self,
+        provider: Provider,
+        registration: Registration,
+        resource: Resource,
+        unsettled: Operation | None,
+        *,
+        condemned: Resource | None = None,
+        changed: tuple[str, ...] = (),
+    ) -> tuple[str, Properties]:
+        replacing = condemned is not None or registration.urn in self._replacing
+        step = "replace" if replacing else "create"
+        inputs = plain(resource.inputs)
+        if self.dry_run:
+            self._tell("done", step, resource, changed, old=condemned)
+            outputs = self._outputs(resource, inputs)
+            self.ledger.record(replace(resource, id="", outputs=outputs))
+            return "", outputs
+        adopt = registration.options.get("importID") or ""
+        with self._step(step, resource, "importing" if adopt else "creating", changed, old=condemned) as key:
+            if not adopt and unsettled is not None and unsettled.kind == "creating":
+                known = self.ledger.known_ids(resource.type)
+                adopt = provider.find(resource.type, resource.urn, plain(unsettled.resource.inputs), known) or ""
+            if adopt:
+                id_ = self._adopted(provider, resource, adopt, registration)
+            else:
+                id_ = provider.create(resource.type, resource.urn, inputs)
+            done = self._read_back(provider, replace(resource, id=id_), new=True)
+            self.ledger.end(key, done=done, condemned=condemned)
+        return done.id, done.outputs
+
+    def _adopted(self, provider: Provider, resource: Resource, id_: str, registration: Registration) -> str:
+        """Brings a resource that exists already to the declared inputs; returns its id."""
+        live = provider.read(resource.type, id_, plain(resource.inputs))
+        if live is None:
+            raise LocalcloudError(f"{registration.where} cannot be imported: {id_!r} does not exist.")
+        change = provider.diff(resource.type, live[0], plain(resource.inputs))
+        if change.replaces:
+            raise LocalcloudError(
+                f"{registration.where} exists as {id_!r} with other {', '.join(change.replaces)}, "
+                "which cannot be changed in place. Delete it, or declare it as it is."
+            )
+        if change.changed:
+            provider.update(resource.type, id_, live[0], plain(resource.inputs))
+        self._tell("adopt", "create", replace(resource, id=id_), change.changed)
+        return id_
+
+    def _update(
+        self, provider: Provider, resource: Resource, old: Resource, changed: tuple[str, ...]
+    ) -> tuple[str, Properties]:
+        inputs = plain(resource.inputs)
+        if self.dry_run:
+            self._tell("done", "update", resource, changed, old=old)
+            outputs = self._outputs(resource, plain(old.outputs) | inputs)
+            self.ledger.record(replace(resource, outputs=outputs))
+            return resource.id, outputs
+        with self._step("update", resource, "updating", changed, old=old) as key:
+            provider.update(resource.type, resource.id, plain(old.inputs), inputs)
+            done = self._read_back(provider, resource, new=False)
+            self.ledger.end(key, done=done)
+        return done.id, done.outputs
+
+    def _replace(
+        self,
+        provider: Provider,
+        registration: Registration,
+        resource: Resource,
+        old: Resource,
+        changed: tuple[str, ...],
+        *,
+        delete_first: bool,
+    ) -> tuple[str, Properties]:
+        if old.protect:
+            raise LocalcloudError(
+                f"{registration.where} is protected and must be replaced, as {', '.join(changed)} changed. "
+                "Take the change back, or set protect=False and bring that up first."
+            )
+        fresh = replace(resource, id="", created="", modified="")
+        if self.dry_run:
+            return self._create(provider, registration, fresh, None, condemned=old, changed=changed)
+        if not delete_first:
+            return self._create(provider, registration, fresh, None, condemned=old, changed=changed)
+        for row in self._to_replace_with(old):
+            self._replacing.add(row.urn)
+            self.delete(row)
+        return self._create(provider, registration, fresh, None, changed=changed)
+
+    def _to_replace_with(self, old: Resource) -> list[Resource]:
+        """The old resource and those that must be replaced because it is, dependents first."""
+        found = {old.urn: old}
+        edge = {old.urn}
+        while edge:
+            dependents = [row for row in self.ledger.dependents(edge) if row.urn not in found and row.custom]
+            edge = set()
+            for row in dependents:
+                inputs = plain(row.inputs)
+                touched_names = [name for name, urns in row.property_dependencies.items() if set(urns) & found.keys()]
+                unknown = inputs | {name: UNKNOWN for name in touched_names if name in inputs}
+                if self._providers.get(row.provider).diff(row.type, inputs, unknown).replaces:
+                    found[row.urn] = row
+                    edge.add(row.urn)
+        return list(reversed(found.values()))
+
+    def delete(self, row: Resource) -> None:
+        """Deletes one resource of the state, or only forgets it where that is what its options say."""
+        if self.stopping.is_set():
+            raise StoppedError(f"{row.urn} was not deleted.")
+        silent = not row.custom or row.external or row.type.startswith(PROVIDER_PREFIX)
+        if silent or self.dry_run or row.retain_on_delete:
+            self.ledger.drop(row)
+            if not silent:
+                self._tell("done", "delete", row, message="retained" if row.retain_on_delete else "")
+            return
+        provider = self._providers.get(row.provider)
+        with self._step("delete", row, "deleting") as key:
+            provider.delete(row.type, row.id, plain(row.inputs))
+            self.ledger.drop(row)
+            self.ledger.end(key)
+
+    def abandon(self, operation: Operation) -> None:
+        """Settles an operation of an earlier run whose resource the program does not declare (any more)."""
+        row = operation.resource
+        self.ledger.settle(row.urn)
+        if operation.kind != "creating" or self.dry_run:
+            return
+        provider = self._providers.get(row.provider)
+        found = provider.find(row.type, row.urn, plain(row.inputs), self.ledger.known_ids(row.type))
+        if found:
+            self.delete(replace(row, id=found, delete=True))
+
+    def refreshed(self, row: Resource) -> Resource | None:
+        """The resource as the cloud has it now; None, told as `gone`, if it is no more."""
+        return self._refreshed(self._providers.get(row.provider), row)
+
+    def _refreshed(self, provider: Provider, old: Resource) -> Resource | None:
+        live = provider.read(old.type, old.id, plain(old.inputs))
+        if live is None:
+            self._tell("gone", "read", old)
+            self.ledger.drop(old)
+            return None
+        inputs, outputs = live
+        before = plain(old.inputs)
+        changed = tuple(name for name in sorted(inputs.keys() | before.keys()) if inputs.get(name) != before.get(name))
+        if not changed and outputs == plain(old.outputs):
+            return old
+        fresh = replace(old, inputs=_marked(inputs, old.inputs), outputs=_marked(outputs, old.outputs))
+        if changed:
+            self._tell("drift", "read", fresh, changed, old=old)
+        return fresh
+
+    # Helpers
+
+    def _read_back(self, provider: Provider, resource: Resource, *, new: bool) -> Resource:
+        live = provider.read(resource.type, resource.id, plain(resource.inputs))
+        if live is None:
+            raise LocalcloudError(f"{resource.urn} was made as {resource.id!r}, but the cloud does not know it.")
+        return touched(replace(resource, outputs=self._outputs(resource, live[1])), new=new)
+
+    def _outputs(self, resource: Resource, outputs: Properties) -> Properties:
+        secret = {name for name, value in resource.inputs.items() if has_secret(value)}
+        secret |= set(resource.additional_secret_outputs)
+        return {name: Secret(value) if name in secret else value for name, value in outputs.items()}
+
+    def _resource(self, registration: Registration, inputs: Properties, provider: str) -> Resource:
+        file = Path(registration.source_file)
+        inside = registration.source_file and file.is_relative_to(self._root)
+        options = registration.options
+        return Resource(
+            urn=registration.urn,
+            type=registration.type,
+            custom=registration.custom,
+            inputs=_marked(inputs, registration.inputs),
+            parent=registration.parent,
+            provider=provider,
+            dependencies=registration.dependencies,
+            property_dependencies=registration.property_dependencies,
+            protect=options.get("protect", False),
+            retain_on_delete=options.get("retainOnDelete", False),
+            additional_secret_outputs=tuple(options.get("additionalSecretOutputs", ())),
+            custom_timeouts=options.get("customTimeouts", {}),
+            import_id=options.get("importID", ""),
+            deleted_with=options.get("deletedWith", ""),
+            source_position=f"project:///{file.relative_to(self._root)}#{registration.source_line}" if inside else "",
+        )
+
+    @contextlib.contextmanager
+    def _step(
+        self, step: str, row: Resource, kind: str, changed: tuple[str, ...] = (), old: Resource | None = None
+    ) -> Iterator[int]:
+        """One step: told, written down before, left open in the state if it fails half-way."""
+        key = self.ledger.begin(kind, row)
+        self._tell("start", step, row, changed, old=old)
+        begun = time.monotonic()
+        try:
+            yield key
+        except BaseException as error:
+            if getattr(error, "nothing_happened", False):
+                self.ledger.end(key)
+            else:
+                self.ledger.leave_open(key)
+            self._tell("failed", step, row, changed, message=str(error), seconds=time.monotonic() - begun)
+            raise
+        self._tell("done", step, row, changed, old=old, seconds=time.monotonic() - begun)
+
+    def _tell(
+        self,
+        kind: str,
+        step: str,
+        row: Resource,
+        changed: tuple[str, ...] = (),
+        *,
+        old: Resource | None = None,
+        seconds: float = 0.0,
+        message: str = "",
+    ) -> None:
+        before = old.inputs if old else {}
+        with self._lock:
+            self._on_event(Event(kind, step, row.urn, row.type, changed, before, row.inputs, seconds, message))
+
+
+def _marked(values: Properties, like: Properties) -> Properties:
+    """The plain values with those secret that are secret in `like`."""
+    return {name: Secret(reveal(value)) if has_secret(like.get(name)) else value for name, value in values.items()}

@@ -1,0 +1,246 @@
+"""What the commands do: up and preview, refresh, destroy, on one stack of one project."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from localcloud.engine import Engine, Event
+from localcloud.errors import LocalcloudError
+from localcloud.ledger import Ledger, in_parallel
+from localcloud.monitor import Monitor, Registration, run
+from localcloud.project import Project
+from localcloud.providers import PROVIDER_PREFIX, ProviderFactory
+from localcloud.state import Resource, Snapshot, StateFile, lock
+from localcloud.values import Properties
+
+CHANGES = ("create", "update", "replace", "delete")
+OnEvent = Callable[[Event], None]
+
+
+@dataclass
+class Result:
+    """What a command did or, in a preview, would do.
+
+    steps: how many of each step (same, create, update, replace, delete), components and providers left out.
+    gone, drifted: URNs that a refresh found missing or changed. outputs: the stack's, with marks.
+    """
+
+    steps: Counter[str] = field(default_factory=Counter)
+    gone: list[str] = field(default_factory=list)
+    drifted: list[str] = field(default_factory=list)
+    outputs: Properties = field(default_factory=dict)
+    resources: list[Resource] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def changes(self) -> int:
+        """How many resources were (or would be) created, updated, replaced or deleted."""
+        return sum(self.steps[step] for step in CHANGES)
+
+    def note(self, event: Event) -> None:
+        """Counts an event."""
+        if event.kind == "done" and event.step != "read":
+            self.steps[event.step] += 1
+        elif event.kind == "gone":
+            self.gone.append(event.urn)
+        elif event.kind == "drift":
+            self.drifted.append(event.urn)
+
+
+class _Run:
+    """One run on a stack: its state, ledger and engine, and the result that grows with the events."""
+
+    def __init__(
+        self,
+        project: Project,
+        factories: Mapping[str, ProviderFactory],
+        on_event: OnEvent,
+        *,
+        dry_run: bool,
+        refresh: bool = False,
+        parallel: int = 16,
+        inspect: Callable[[Registration, Properties], None] | None = None,
+    ) -> None:
+        self.file = StateFile(project.state_file, project.salt)
+        self.snapshot = self.file.load()
+        self.ledger = Ledger(self.snapshot, None if dry_run else self.file)
+        self.result = Result()
+        self.parallel = parallel
+        self.begun = time.monotonic()
+
+        def tell(event: Event) -> None:
+            self.result.note(event)
+            on_event(event)
+
+        self.engine = Engine(
+            self.ledger,
+            factories,
+            project.config,
+            tell,
+            root=project.root,
+            dry_run=dry_run,
+            refresh=refresh,
+            parallel=parallel,
+            inspect=inspect,
+        )
+
+    def delete(self, rows: list[Resource]) -> None:
+        """Deletes the rows, each after those that need it."""
+        urns = {row.urn for row in rows}
+        with_others = [row for row in rows if row.deleted_with in urns]
+        for row in with_others:
+            self.ledger.drop(row)
+        rows = [row for row in rows if row.deleted_with not in urns]
+        users: dict[str, set[int]] = {}
+        for index, row in enumerate(rows):
+            for urn in row.needs:
+                users.setdefault(urn, set()).add(index)
+        in_parallel(rows, lambda row: users.get(row.urn, ()), self.engine.delete, self.parallel)
+
+    def settle(self) -> None:
+        """Finishes what an earlier run left open and nothing of this run took up."""
+        for operation in list(self.ledger.unsettled.values()):
+            self.engine.abandon(operation)
+
+    def finish(self) -> Result:
+        self.ledger.save()
+        self.result.resources = self.ledger.snapshot().resources
+        self.result.outputs = self.engine.stack_outputs
+        self.result.seconds = time.monotonic() - self.begun
+        return self.result
+
+
+@contextlib.contextmanager
+def _stopping(run_: _Run) -> Iterator[None]:
+    """Whatever ends the run, Ctrl-C included: nothing new begins, and the state is saved as it stands."""
+    try:
+        yield
+    except BaseException:
+        run_.engine.stopping.set()
+        run_.ledger.save()
+        raise
+
+
+def up(
+    project: Project,
+    factories: Mapping[str, ProviderFactory],
+    on_event: OnEvent,
+    log: Callable[[str, str], None],
+    *,
+    refresh: bool = False,
+    parallel: int = 16,
+    inspect: Callable[[Registration, Properties], None] | None = None,
+) -> Result:
+    """Brings the stack to what the program declares."""
+    with lock(_lock_file(project)):
+        return _deploy(
+            project, factories, on_event, log, dry_run=False, refresh=refresh, parallel=parallel, inspect=inspect
+        )
+
+
+def preview(
+    project: Project,
+    factories: Mapping[str, ProviderFactory],
+    on_event: OnEvent,
+    log: Callable[[str, str], None],
+    *,
+    refresh: bool = False,
+    parallel: int = 16,
+    inspect: Callable[[Registration, Properties], None] | None = None,
+) -> Result:
+    """What `up` would do. Changes neither the cloud nor the state."""
+    return _deploy(project, factories, on_event, log, dry_run=True, refresh=refresh, parallel=parallel, inspect=inspect)
+
+
+def _deploy(
+    project: Project,
+    factories: Mapping[str, ProviderFactory],
+    on_event: OnEvent,
+    log: Callable[[str, str], None],
+    *,
+    dry_run: bool,
+    refresh: bool,
+    parallel: int,
+    inspect: Callable[[Registration, Properties], None] | None,
+) -> Result:
+    this = _Run(project, factories, on_event, dry_run=dry_run, refresh=refresh, parallel=parallel, inspect=inspect)
+    with _stopping(this):
+        run(Monitor(this.engine, project, dry_run=dry_run), log)
+        this.engine.stopping.clear()
+        this.settle()
+        undeclared = list(this.ledger.old.values())
+        _refuse_protected(undeclared, "is no longer declared by the program")
+        this.delete([*this.ledger.condemned, *undeclared])
+        return this.finish()
+
+
+def refresh(
+    project: Project, factories: Mapping[str, ProviderFactory], on_event: OnEvent, *, parallel: int = 16
+) -> Result:
+    """Brings the state to what the cloud reports; changes no cloud."""
+    with lock(_lock_file(project)):
+        this = _Run(project, factories, on_event, dry_run=False, parallel=parallel)
+        with _stopping(this):
+            _refresh(this)
+            this.engine.stack_outputs = outputs_of(this.snapshot)
+            return this.finish()
+
+
+def _refresh(this: _Run) -> None:
+    for operation in list(this.ledger.unsettled.values()):
+        if operation.kind == "creating":
+            this.engine.abandon(operation)
+
+    def one(row: Resource) -> None:
+        if row.custom and not row.type.startswith(PROVIDER_PREFIX):
+            fresh = this.engine.refreshed(row)
+            if fresh is not None and not row.delete:
+                this.ledger.old[row.urn] = fresh
+        this.ledger.settle(row.urn)
+
+    in_parallel([*this.ledger.old.values(), *this.ledger.condemned], lambda _row: (), one, this.parallel)
+
+
+def destroy(
+    project: Project,
+    factories: Mapping[str, ProviderFactory],
+    on_event: OnEvent,
+    *,
+    refresh: bool = False,
+    parallel: int = 16,
+) -> Result:
+    """Deletes every resource of the stack; refuses before the first one if some resource is protected."""
+    with lock(_lock_file(project)):
+        this = _Run(project, factories, on_event, dry_run=False, parallel=parallel)
+        with _stopping(this):
+            _refuse_protected(list(this.ledger.old.values()), "would be destroyed")
+            if refresh:
+                _refresh(this)
+            this.settle()
+            this.delete([*this.ledger.condemned, *this.ledger.old.values()])
+            return this.finish()
+
+
+def _refuse_protected(rows: list[Resource], why: str) -> None:
+    protected = [row for row in rows if row.protect and not row.retain_on_delete]
+    if protected:
+        names = ", ".join(f"{row.type} {row.name!r}" for row in protected[:5])
+        more = f" and {len(protected) - 5} more" if len(protected) > 5 else ""
+        raise LocalcloudError(
+            f"Nothing was deleted: {names}{more} {why} but protected. "
+            "Set protect=False and bring that up first, if it may really go."
+        )
+
+
+def outputs_of(snapshot: Snapshot) -> Properties:
+    """The stack outputs of a state, with marks."""
+    return next((row.outputs for row in snapshot.resources if row.type == "pulumi:pulumi:Stack"), {})
+
+
+def _lock_file(project: Project) -> Path:
+    return project.state_file.with_suffix(".lock")

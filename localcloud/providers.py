@@ -1,0 +1,106 @@
+"""Providers of packages: what the engine asks of one, and which one serves a resource."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from localcloud.errors import LocalcloudError, UnsupportedError
+from localcloud.ledger import Ledger
+from localcloud.monitor import STACK_TYPE, Registration
+from localcloud.state import Resource
+from localcloud.values import Properties, plain
+
+PROVIDER_PREFIX = "pulumi:providers:"
+
+
+class Change(Protocol):
+    """A provider's verdict on old and new inputs."""
+
+    changed: tuple[str, ...]
+    replaces: tuple[str, ...]
+    delete_before_replace: bool
+
+
+class Provider(Protocol):
+    """What the engine asks of a package's provider; `localcloud.aws.provider.Provider` is one. Values are plain."""
+
+    def supports(self, token: str) -> bool: ...
+    def check(self, token: str, urn: str, inputs: Properties, old_inputs: Properties | None) -> Properties: ...
+    def diff(self, token: str, old_inputs: Properties, new_inputs: Properties) -> Change: ...
+    def create(self, token: str, urn: str, inputs: Properties) -> str: ...
+    def read(self, token: str, id_: str, inputs: Properties) -> tuple[Properties, Properties] | None: ...
+    def update(self, token: str, id_: str, old_inputs: Properties, new_inputs: Properties) -> None: ...
+    def delete(self, token: str, id_: str, inputs: Properties) -> None: ...
+    def find(self, token: str, urn: str, inputs: Properties, known: frozenset[str]) -> str | None: ...
+    def invoke(self, token: str, arguments: Properties) -> Properties: ...
+
+
+ProviderFactory = Callable[[Properties], Provider]
+
+
+class Providers:
+    """The providers of one run, made when first needed from the program's provider resources or, for a package
+    without one, from the stack's configuration (its default provider)."""
+
+    def __init__(self, ledger: Ledger, factories: Mapping[str, ProviderFactory], config: Mapping[str, str]) -> None:
+        self._ledger = ledger
+        self._factories = factories
+        self._config = config
+        self._made: dict[str, Provider] = {}
+        self._lock = threading.RLock()
+
+    def configure(self, reference: str, inputs: Properties) -> Provider:
+        package = reference.split("::")[2].rpartition("$")[2].removeprefix(PROVIDER_PREFIX)
+        factory = self._factories.get(package)
+        if factory is None:
+            raise UnsupportedError(
+                f"localcloud has no provider for the package {package!r} "
+                f"(it has: {', '.join(sorted(self._factories))}). "
+                "Such resources can be planned (`python -m localcloud plan`), not applied."
+            )
+        with self._lock:
+            self._made[reference] = factory(plain(inputs))
+            return self._made[reference]
+
+    def serving(self, registration: Registration) -> tuple[Provider, str]:
+        package = registration.type.split(":", 1)[0]
+        reference = registration.provider or self.default(package, registration.where)
+        provider = self.get(reference)
+        if not provider.supports(registration.type):
+            raise UnsupportedError(
+                f"{registration.where}: localcloud cannot apply this type. "
+                "It can be planned, or applied by the Pulumi CLI."
+            )
+        return provider, reference
+
+    def get(self, reference: str) -> Provider:
+        """The provider of a reference `URN::id`: of this run or, for what is no longer declared, of the state."""
+        with self._lock:
+            if reference in self._made:
+                return self._made[reference]
+        row = self._ledger.find(reference.rpartition("::")[0])
+        if row is None:
+            raise LocalcloudError(f"The provider {reference} is in neither the program nor the state.")
+        return self.configure(reference, row.inputs)
+
+    def default(self, package: str, where: str) -> str:
+        """The reference of the package's default provider, made from the stack's configuration when first asked for."""
+        stack = next((row for row in self._ledger.new.values() if row.type == STACK_TYPE), None)
+        if stack is None:
+            raise LocalcloudError(f"{where} was asked for before the stack began.")
+        head = stack.urn.split("::")
+        urn = f"{head[0]}::{head[1]}::{PROVIDER_PREFIX}{package}::default"
+        reference = f"{urn}::{uuid.uuid5(uuid.NAMESPACE_URL, urn)}"
+        with self._lock:
+            if reference not in self._made:
+                inputs: Properties = {
+                    key.partition(":")[2]: value for key, value in self._config.items() if key.startswith(f"{package}:")
+                }
+                self.configure(reference, inputs)
+                id_ = reference.rpartition("::")[2]
+                row = Resource(urn, PROVIDER_PREFIX + package, custom=True, id=id_, inputs=inputs, outputs=inputs)
+                self._ledger.keep(row, self._ledger.claim((urn,), urn))
+        return reference
