@@ -18,6 +18,7 @@ from localcloud.diff import ignoring, matching
 from localcloud.errors import LocalcloudError
 from localcloud.ledger import Ledger
 from localcloud.monitor import STACK_TYPE, Registration
+from localcloud.project import Project
 from localcloud.providers import PROVIDER_PREFIX, Provider, ProviderFactory, Providers
 from localcloud.state import Operation, Resource, touched
 from localcloud.values import UNKNOWN, Properties, Secret, has_secret, has_unknown, plain, reveal
@@ -58,10 +59,9 @@ class Engine:
         self,
         ledger: Ledger,
         factories: Mapping[str, ProviderFactory],
-        config: Mapping[str, str],
+        project: Project,
         on_event: Callable[[Event], None],
         *,
-        root: Path,
         dry_run: bool,
         refresh: bool,
         parallel: int = 16,
@@ -73,10 +73,10 @@ class Engine:
         self.stopping = threading.Event()
         self.stack_outputs: Properties = {}
         self._on_event = on_event
-        self._root = root
+        self._root = project.root
         self._inspect = inspect
         self._slots = threading.Semaphore(parallel)
-        self._providers = Providers(ledger, factories, config)
+        self._providers = Providers(ledger, factories, project)
         self._replacing: set[str] = set()
         self._lock = threading.RLock()
 
@@ -108,7 +108,7 @@ class Engine:
                 raise LocalcloudError(f"The program asks for {arguments['urn']}, which it has not declared.")
             return {"urn": found.urn, "id": found.id, "state": found.outputs}
         package = token.split(":", 1)[0]
-        reference = provider or self._providers.default(package, f"The function {token}")
+        reference = provider or self._providers.default(package)
         return self._providers.get(reference).invoke(token, plain(arguments))
 
     def outputs(self, urn: str, outputs: Properties) -> None:

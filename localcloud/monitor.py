@@ -373,6 +373,7 @@ def _run_in_loop(monitor: Monitor) -> None:
     loop = asyncio.new_event_loop()
     executor = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="localcloud")
     loop.set_default_executor(executor)
+    loop.set_exception_handler(lambda _loop, _context: None)  # what other tasks say of the first error is no news
     asyncio.set_event_loop(loop)
     try:
         loop.run_until_complete(pulumi_stack.run_in_stack(lambda: _program(monitor.project.main)))

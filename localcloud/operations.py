@@ -80,9 +80,8 @@ class _Run:
         self.engine = Engine(
             self.ledger,
             factories,
-            project.config,
+            project,
             tell,
-            root=project.root,
             dry_run=dry_run,
             refresh=refresh,
             parallel=parallel,

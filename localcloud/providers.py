@@ -9,7 +9,8 @@ from typing import Protocol
 
 from localcloud.errors import LocalcloudError, UnsupportedError
 from localcloud.ledger import Ledger
-from localcloud.monitor import STACK_TYPE, Registration
+from localcloud.monitor import Registration
+from localcloud.project import Project
 from localcloud.state import Resource
 from localcloud.values import Properties, plain
 
@@ -45,10 +46,10 @@ class Providers:
     """The providers of one run, made when first needed from the program's provider resources or, for a package
     without one, from the stack's configuration (its default provider)."""
 
-    def __init__(self, ledger: Ledger, factories: Mapping[str, ProviderFactory], config: Mapping[str, str]) -> None:
+    def __init__(self, ledger: Ledger, factories: Mapping[str, ProviderFactory], project: Project) -> None:
         self._ledger = ledger
         self._factories = factories
-        self._config = config
+        self._project = project
         self._made: dict[str, Provider] = {}
         self._lock = threading.RLock()
 
@@ -67,7 +68,7 @@ class Providers:
 
     def serving(self, registration: Registration) -> tuple[Provider, str]:
         package = registration.type.split(":", 1)[0]
-        reference = registration.provider or self.default(package, registration.where)
+        reference = registration.provider or self.default(package)
         provider = self.get(reference)
         if not provider.supports(registration.type):
             raise UnsupportedError(
@@ -86,18 +87,16 @@ class Providers:
             raise LocalcloudError(f"The provider {reference} is in neither the program nor the state.")
         return self.configure(reference, row.inputs)
 
-    def default(self, package: str, where: str) -> str:
+    def default(self, package: str) -> str:
         """The reference of the package's default provider, made from the stack's configuration when first asked for."""
-        stack = next((row for row in self._ledger.new.values() if row.type == STACK_TYPE), None)
-        if stack is None:
-            raise LocalcloudError(f"{where} was asked for before the stack began.")
-        head = stack.urn.split("::")
-        urn = f"{head[0]}::{head[1]}::{PROVIDER_PREFIX}{package}::default"
+        urn = f"urn:pulumi:{self._project.stack}::{self._project.name}::{PROVIDER_PREFIX}{package}::default"
         reference = f"{urn}::{uuid.uuid5(uuid.NAMESPACE_URL, urn)}"
         with self._lock:
             if reference not in self._made:
                 inputs: Properties = {
-                    key.partition(":")[2]: value for key, value in self._config.items() if key.startswith(f"{package}:")
+                    key.partition(":")[2]: value
+                    for key, value in self._project.config.items()
+                    if key.startswith(f"{package}:")
                 }
                 self.configure(reference, inputs)
                 id_ = reference.rpartition("::")[2]
