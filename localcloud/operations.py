@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from localcloud.engine import Engine, Event
 from localcloud.errors import LocalcloudError
@@ -136,7 +135,7 @@ def up(
     inspect: Callable[[Registration, Properties], None] | None = None,
 ) -> Result:
     """Brings the stack to what the program declares."""
-    with lock(_lock_file(project)):
+    with lock(project.lock_file):
         return _deploy(
             project, factories, on_event, log, dry_run=False, refresh=refresh, parallel=parallel, inspect=inspect
         )
@@ -182,7 +181,7 @@ def refresh(
     project: Project, factories: Mapping[str, ProviderFactory], on_event: OnEvent, *, parallel: int = 16
 ) -> Result:
     """Brings the state to what the cloud reports; changes no cloud."""
-    with lock(_lock_file(project)):
+    with lock(project.lock_file):
         this = _Run(project, factories, on_event, dry_run=False, parallel=parallel)
         with _stopping(this):
             _refresh(this)
@@ -214,7 +213,7 @@ def destroy(
     parallel: int = 16,
 ) -> Result:
     """Deletes every resource of the stack; refuses before the first one if some resource is protected."""
-    with lock(_lock_file(project)):
+    with lock(project.lock_file):
         this = _Run(project, factories, on_event, dry_run=False, parallel=parallel)
         with _stopping(this):
             _refuse_protected(list(this.ledger.old.values()), "would be destroyed")
@@ -239,7 +238,3 @@ def _refuse_protected(rows: list[Resource], why: str) -> None:
 def outputs_of(snapshot: Snapshot) -> Properties:
     """The stack outputs of a state, with marks."""
     return next((row.outputs for row in snapshot.resources if row.type == "pulumi:pulumi:Stack"), {})
-
-
-def _lock_file(project: Project) -> Path:
-    return project.state_file.with_suffix(".lock")

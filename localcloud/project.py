@@ -12,7 +12,9 @@ from typing import Any
 import yaml
 
 from localcloud.errors import LocalcloudError
+from localcloud.secrets import Passphrase, passphrase
 
+DIRECTORY = ".localcloud"
 STACK_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")  # as Pulumi's own check of stack names
 
 
@@ -31,12 +33,17 @@ class Project:
     @property
     def directory(self) -> Path:
         """Where the state and the run files of this checkout live; ignored by git, readable by its owner alone."""
-        return self.root / ".localcloud"
+        return self.root / DIRECTORY
 
     @property
     def state_file(self) -> Path:
         """The stack's deployment, in Pulumi's format."""
-        return self.directory / "stacks" / self.name / f"{self.stack}.json"
+        return _state_file(self.root, self.name, self.stack)
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by the one process that may change the stack."""
+        return self.state_file.with_suffix(".lock")
 
 
 def load(
@@ -45,12 +52,11 @@ def load(
     overrides: Sequence[str] = (),
     *,
     paths: bool = False,
-    decrypt: Callable[[str, str], str] | None = None,
 ) -> Project:
     """The project that `directory` or one of its parents holds, with one stack's configuration.
 
     overrides: `key=value` texts; with `paths`, a key such as `project:aws.region` reaches into an object.
-    decrypt: (salt, ciphertext) → clear text, for values under `secure`; without it a secret value is an error.
+    Values under `secure` are opened with the passphrase that the state has, too.
     """
     root = _root(directory)
     project = _yaml(root / "Pulumi.yaml")
@@ -70,17 +76,18 @@ def load(
     salt = settings.get("encryptionsalt")
     values = _defaults(name, project) | _keyed(name, settings.get("config") or {})
     secrets: set[str] = set()
+    state = _state_file(root, name, stack)
     for key, value in values.items():
 
         def open_(ciphertext: str, key: str = key) -> str:
-            if decrypt is None or salt is None:
+            if salt is None:
                 raise LocalcloudError(
                     f"{key} in {stack_file.name} is encrypted and cannot be opened: the stack has no "
                     "`encryptionsalt` of a passphrase. Set it anew with `pulumi config set --secret`, "
                     "with a passphrase secrets provider."
                 )
             secrets.add(key)
-            return decrypt(salt, ciphertext)
+            return Passphrase(passphrase(state.with_name("passphrase")), salt).decrypt(ciphertext)
 
         values[key] = _opened(value, open_)
     for text in overrides:
@@ -91,6 +98,10 @@ def load(
     return Project(
         name, root, main, stack, {key: _text(value) for key, value in values.items()}, frozenset(secrets), salt
     )
+
+
+def _state_file(root: Path, project: str, stack: str) -> Path:
+    return root / DIRECTORY / "stacks" / project / f"{stack}.json"
 
 
 def _root(directory: Path) -> Path:

@@ -1,0 +1,263 @@
+"""The command line: `python -m localcloud COMMAND -C DIR -s STACK`, with options named as the Pulumi CLI names them."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from localcloud import display, operations
+from localcloud.engine import Event
+from localcloud.errors import LocalcloudError
+from localcloud.judging import Judge
+from localcloud.monitor import Registration
+from localcloud.project import Project, load
+from localcloud.providers import Provider
+from localcloud.state import Snapshot, StateFile, lock
+from localcloud.values import UNKNOWN, Properties, Secret, reveal, transform
+
+Handler = Callable[[argparse.Namespace, Project], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command. 0: done; 1: an error or a refusal, told in a sentence; 130: Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    try:
+        project = load(options.cwd, options.stack, options.config, paths=options.config_path)
+        handler: Handler = options.handler
+        return handler(options, project)
+    except LocalcloudError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped. What was done is in the state; the same command goes on from there.", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m localcloud",
+        description="Runs a Pulumi Python program without the Pulumi CLI, and applies it to emulators on this machine.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, handler, text in (
+        ("plan", _plan, "evaluate the program for any cloud, with synthetic outputs and no emulator"),
+        ("preview", _preview, "show what `up` would change"),
+        ("up", _up, "bring the stack to what the program declares"),
+        ("refresh", _refresh, "bring the state to what the emulator reports"),
+        ("destroy", _destroy, "delete every resource of the stack"),
+        ("output", _output, "show the stack's outputs, or the one named"),
+        ("export", _export, "print the state, as `pulumi stack export` does"),
+        ("import", _import, "take a state, as `pulumi stack import` does"),
+    ):
+        command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        command.set_defaults(handler=handler)
+        command.add_argument("-C", "--cwd", type=Path, default=Path(), metavar="DIR", help="the project's directory")
+        command.add_argument("-s", "--stack", required=True, help="the stack's name")
+        command.add_argument(
+            "-c", "--config", action="append", default=[], metavar="KEY=VALUE", help="a setting to use"
+        )
+        command.add_argument("--config-path", action="store_true", help="keys of -c are paths, as in `aws.region`")
+        command.add_argument("--json", action="store_true", help="print JSON, and nothing else, on standard output")
+        if name in ("preview", "up", "refresh", "destroy"):
+            command.add_argument("-p", "--parallel", type=int, default=16, help="how many steps at once (16)")
+            command.add_argument("--diff", action="store_true", help="show each property that changes")
+            command.add_argument("--expect-no-changes", action="store_true", help="fail if anything changes")
+            command.add_argument("-r", "--refresh", action="store_true", help="ask the emulator before comparing")
+        if name in ("plan", "preview", "up"):
+            command.add_argument(
+                "--policy-pack", action="append", default=[], type=Path, metavar="DIR", help="judge by a policy pack"
+            )
+        if name in ("output", "export"):
+            command.add_argument("--show-secrets", action="store_true", help="show secret values in clear")
+        if name == "output":
+            command.add_argument("name", nargs="?", help="the output to show")
+        if name == "import":
+            command.add_argument("--file", type=Path, help="the state to take; standard input if left out")
+    return parser
+
+
+def providers() -> dict[str, Callable[[Properties], Provider]]:
+    """The providers that localcloud has, by package; each is imported when a program first needs it."""
+
+    def aws(config: Properties) -> Provider:
+        from localcloud.aws.provider import Provider as AwsProvider  # noqa: PLC0415 - boto3 loads only when AWS is used
+
+        return AwsProvider(config)
+
+    return {"aws": aws}
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _log(severity: str, message: str) -> None:
+    _say(f"{severity}: {message}")
+
+
+def _teller(options: argparse.Namespace, *, dry_run: bool) -> Callable[[Event], None]:
+    def tell(event: Event) -> None:
+        for line in display.event_lines(event, dry_run=dry_run, diff=options.diff):
+            _say(line)
+
+    return tell
+
+
+def _report(options: argparse.Namespace, result: operations.Result, *, dry_run: bool) -> int:
+    _say(display.summary(result, dry_run=dry_run))
+    if options.json:
+        print(json.dumps(display.result_document(result, masked(result.outputs)), indent=2))
+    if options.expect_no_changes and result.changes:
+        raise LocalcloudError(f"No changes were expected, and there are {result.changes}; they are listed above.")
+    return 0
+
+
+@contextlib.contextmanager
+def _judged(
+    options: argparse.Namespace, project: Project, *, dry_run: bool
+) -> Iterator[tuple[Callable[[Registration, Properties], None] | None, Callable[[dict[str, Properties]], None]]]:
+    """The packs' inspection of each resource, and of the whole stack; nothing where no pack was named."""
+    if not options.policy_pack:
+        yield None, lambda _outputs: None
+        return
+    with Judge(
+        options.policy_pack,
+        project,
+        lambda violation: _say(display.violation_line(violation)),
+        dry_run=dry_run,
+        stop_at_once=not dry_run,
+    ) as judge:
+        yield judge.inspect, judge.finish
+
+
+def _preview(options: argparse.Namespace, project: Project) -> int:
+    with _judged(options, project, dry_run=True) as (inspect, finish):
+        result = operations.preview(
+            project,
+            providers(),
+            _teller(options, dry_run=True),
+            _log,
+            refresh=options.refresh,
+            parallel=options.parallel,
+            inspect=inspect,
+        )
+        finish({row.urn: row.outputs for row in result.resources})
+    return _report(options, result, dry_run=True)
+
+
+def _up(options: argparse.Namespace, project: Project) -> int:
+    if options.policy_pack:
+        _preview_first(options)
+    with _judged(options, project, dry_run=False) as (inspect, finish):
+        result = operations.up(
+            project,
+            providers(),
+            _teller(options, dry_run=False),
+            _log,
+            refresh=options.refresh,
+            parallel=options.parallel,
+            inspect=inspect,
+        )
+        finish({row.urn: row.outputs for row in result.resources})
+    return _report(options, result, dry_run=False)
+
+
+def _preview_first(options: argparse.Namespace) -> None:
+    """A mandatory violation anywhere stops before the first change, so the whole program is judged beforehand.
+
+    In a process of its own: one process runs one program.
+    """
+    command = [sys.executable, "-m", "localcloud", "preview", "-C", str(options.cwd), "-s", options.stack]
+    command += [word for pack in options.policy_pack for word in ("--policy-pack", str(pack))]
+    command += [word for text in options.config for word in ("-c", text)]
+    command += ["--config-path"] if options.config_path else []
+    if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode:
+        raise LocalcloudError("Nothing was changed: the preview failed, see above.")
+
+
+def _refresh(options: argparse.Namespace, project: Project) -> int:
+    result = operations.refresh(project, providers(), _teller(options, dry_run=False), parallel=options.parallel)
+    _say(f"{len(result.gone)} gone, {len(result.drifted)} drifted, of {len(result.resources)}")
+    if options.json:
+        print(json.dumps(display.result_document(result, masked(result.outputs)), indent=2))
+    if options.expect_no_changes and (result.gone or result.drifted):
+        raise LocalcloudError("No changes were expected; they are listed above.")
+    return 0
+
+
+def _destroy(options: argparse.Namespace, project: Project) -> int:
+    result = operations.destroy(
+        project, providers(), _teller(options, dry_run=False), refresh=options.refresh, parallel=options.parallel
+    )
+    return _report(options, result, dry_run=False)
+
+
+def _output(options: argparse.Namespace, project: Project) -> int:
+    outputs = operations.outputs_of(StateFile(project.state_file, project.salt).load())
+    shown = reveal(outputs) if options.show_secrets else masked(outputs)
+    if options.name is not None:
+        if options.name not in shown:
+            raise LocalcloudError(
+                f"The stack {project.stack!r} has no output {options.name!r}; it has: {', '.join(shown) or 'none'}."
+            )
+        value = shown[options.name]
+        print(json.dumps(value) if options.json or not isinstance(value, str) else value)
+    elif options.json:
+        print(json.dumps(shown, indent=2))
+    else:
+        for name, value in shown.items():
+            print(f"{name}: {value if isinstance(value, str) else json.dumps(value)}")
+    return 0
+
+
+def _export(options: argparse.Namespace, project: Project) -> int:
+    file = StateFile(project.state_file, project.salt)
+    print(json.dumps(file.render(file.load(), show_secrets=options.show_secrets), indent=2))
+    return 0
+
+
+def _import(options: argparse.Namespace, project: Project) -> int:
+    try:
+        text = options.file.read_text(encoding="utf-8") if options.file else sys.stdin.read()
+        document = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise LocalcloudError(f"The state to import cannot be read: {error}.") from error
+    file = StateFile(project.state_file, project.salt)
+    with lock(project.lock_file):
+        try:
+            snapshot: Snapshot = file.parse(document)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise LocalcloudError(f"This is no deployment as `pulumi stack export` writes it: {error!r}.") from error
+        prefix = f"urn:pulumi:{project.stack}::{project.name}::"
+        strange = [row.urn for row in snapshot.resources if not row.urn.startswith(prefix)]
+        if strange:
+            raise LocalcloudError(f"This state belongs to another stack or project: {strange[0]}.")
+        file.save(snapshot)
+    _say(f"{len(snapshot.resources)} resources imported")
+    return 0
+
+
+def _plan(options: argparse.Namespace, project: Project) -> int:
+    from localcloud import plan  # noqa: PLC0415 - only this command needs the SDKs' type data
+
+    with _judged(options, project, dry_run=True) as (inspect, finish):
+        planned = plan.evaluate(project, _log, inspect=inspect)
+        finish({row.urn: row.outputs for row in planned.resources})
+    document = plan.graph(planned)
+    print(json.dumps(document, indent=2) if options.json else plan.table(document))
+    return 0
+
+
+def masked(value: Any) -> Any:
+    """The value with each secret as Pulumi prints it, and unknown ones as null."""
+    return transform(value, lambda leaf: "[secret]" if isinstance(leaf, Secret) else None if leaf is UNKNOWN else leaf)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

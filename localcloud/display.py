@@ -1,0 +1,85 @@
+"""Steps, results and differences as lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from localcloud.diff import lines
+from localcloud.engine import Event
+from localcloud.operations import CHANGES, Result
+from localcloud.packs import Violation
+from localcloud.state import Resource
+from localcloud.values import Properties
+
+SIGNS = {"create": "+", "update": "~", "replace": "±", "delete": "-", "same": " ", "read": ">"}
+TENSES = {
+    "create": ("to create", "created"),
+    "update": ("to update", "updated"),
+    "replace": ("to replace", "replaced"),
+    "delete": ("to delete", "deleted"),
+}
+
+
+def short(type_: str) -> str:
+    """A type token as the Pulumi CLI shows it: `aws:s3/bucket:Bucket` → `aws:s3:Bucket`."""
+    package, _, rest = type_.partition(":")
+    module, _, name = rest.partition(":")
+    return f"{package}:{module.split('/', 1)[0]}:{name}" if name else type_
+
+
+def event_lines(event: Event, *, dry_run: bool, diff: bool = False) -> Iterator[str]:
+    """What to show of an event: nothing for what stays the same and for the start of a step."""
+    label = f"{short(event.type)} {event.name}"
+    if event.kind == "done" and event.step in CHANGES:
+        took = "" if dry_run else f"  {event.seconds:.1f} s"
+        what = f"  [{', '.join(event.changed)}]" if event.changed else ""
+        note = f"  ({event.message})" if event.message else ""
+        yield f"{SIGNS[event.step]} {event.step:8}{label}{what}{note}{took}"
+        if diff and event.step in ("create", "update", "replace"):
+            yield from (f"      {line}" for line in lines(event.old, event.new))
+    elif event.kind == "failed":
+        yield f"! {event.step:8}{label}  failed: {event.message}"
+    elif event.kind == "gone":
+        yield f"? gone    {label}  it was deleted behind our back"
+    elif event.kind == "drift":
+        yield f"? drift   {label}  [{', '.join(event.changed)}]"
+        if diff:
+            yield from (f"      {line}" for line in lines(event.old, event.new))
+    elif event.kind == "adopt":
+        yield f"= found   {label}  an earlier run had begun it"
+
+
+def violation_line(violation: Violation) -> str:
+    """One policy violation as a line."""
+    message = " ".join(violation.message.split())
+    return f"! {violation.level} {violation.policy} on {violation.urn.rsplit('::', 1)[-1]}: {message}"
+
+
+def summary(result: Result, *, dry_run: bool) -> str:
+    """One line: what changed, what stayed, how long it took."""
+    parts = [f"{result.steps[step]} {TENSES[step][0 if dry_run else 1]}" for step in CHANGES if result.steps[step]]
+    if not parts:
+        parts = ["0 to change"]
+    parts.append(f"{result.steps['same']} unchanged")
+    if result.gone:
+        parts.append(f"{len(result.gone)} had gone")
+    if result.drifted:
+        parts.append(f"{len(result.drifted)} had drifted")
+    return f"{', '.join(parts)}  ({result.seconds:.1f} s)"
+
+
+def result_document(result: Result, outputs: Properties) -> dict[str, object]:
+    """A result for `--json`."""
+    return {
+        "steps": {step: result.steps[step] for step in (*CHANGES, "same")},
+        "changes": result.changes,
+        "gone": sorted(result.gone),
+        "drifted": sorted(result.drifted),
+        "outputs": outputs,
+        "seconds": round(result.seconds, 3),
+    }
+
+
+def names(resources: list[Resource]) -> list[str]:
+    """`type name` of each resource, sorted."""
+    return sorted(f"{short(row.type)} {row.name}" for row in resources)
