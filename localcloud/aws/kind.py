@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 Properties = dict[str, Any]
 Tags = dict[str, str]
 
+# the tag that a resource's creation writes, so that a killed one is found again; hidden from everything read
+MARK = "localcloud:urn"
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -33,12 +36,16 @@ class Kind:
     find: the id that the resource has if it exists, where a natural key gives it (a bucket's name); None
         where only the mark in the tags can tell.
     read_back: inputs that `read` reports; a change behind our back is drift.
+    computed: inputs read back that the cloud chooses when they are left out: compared only where they are declared.
     kept: inputs that the emulator loses or does not report, name → what is lost; they are taken from the last inputs.
+        A part of a property is named by its path without indexes (`rules.filter.objectSizeGreaterThan`).
         Any input that is neither read back nor kept is refused by name.
     replaces: inputs whose change needs a new resource.
-    unordered: inputs (lists of scalars) whose order means nothing.
+    unordered: lists, by path as in `kept`, whose order means nothing.
     defaults: inputs that the provider fills in when they are left out.
     name_input: the input that gets a name made from the resource's own when it is left out.
+    auto_name: that name's form, where the cloud wants one (lower case, a prefix).
+    regional: whether the resource lives in a region, and so takes the input `region`.
     """
 
     token: str
@@ -49,10 +56,13 @@ class Kind:
     list: Callable[[Account], Iterable[tuple[str, Tags]]] | None = None
     find: Callable[[Account, Properties], str | None] | None = None
     read_back: frozenset[str] = frozenset()
+    computed: frozenset[str] = frozenset()
     kept: Mapping[str, str] = field(default_factory=dict)
     replaces: frozenset[str] = frozenset()
     unordered: frozenset[str] = frozenset()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     name_input: str | None = None
+    auto_name: Callable[[str], str] = str
+    regional: bool = True
     tagged: bool = False
     delete_before_replace: bool = False

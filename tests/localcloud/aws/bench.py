@@ -1,0 +1,63 @@
+"""Where samples are made, and what they need before them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from localcloud.aws.provider import Provider
+from tests.localcloud.aws.samples import Ref, Sample, all_samples
+
+REGION = "eu-central-1"
+SERVICES = (
+    *("acm", "applicationautoscaling", "autoscaling", "cloudwatch", "ec2", "ecr", "ecs", "elbv2", "iam", "kms"),
+    *("logs", "route53", "s3", "sts"),
+)
+
+
+def configuration(url: str, **more: Any) -> dict[str, Any]:
+    """Inputs of a provider whose every endpoint is the emulator's."""
+    keys = {"accessKey": "AKIAIOSFODNN7EXAMPLE", "secretKey": "not-a-secret"}
+    return {"region": REGION, "endpoints": [dict.fromkeys(SERVICES, url)], **keys, **more}
+
+
+@dataclass
+class Bench:
+    """Makes samples, and what they need before them."""
+
+    provider: Provider
+    samples: dict[str, Sample] = field(default_factory=all_samples)
+    made: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def urn(self, name: str) -> str:
+        return f"urn:pulumi:test::bench::{self.samples[name].token}::{name}"
+
+    def inputs(self, name: str, **changes: Any) -> dict[str, Any]:
+        """The checked inputs of a sample, its references resolved; a change to None leaves the input out."""
+        declared = {key: value for key, value in {**self.samples[name].inputs, **changes}.items() if value is not None}
+        return self.provider.check(self.samples[name].token, self.urn(name), self.resolve(declared))
+
+    def resolve(self, value: Any) -> Any:
+        """The value with the outputs that its references mean; what they refer to is made once."""
+        if isinstance(value, Ref):
+            if value.sample not in self.made:
+                self.make(value.sample)
+            return self.made[value.sample][value.output]
+        if isinstance(value, dict):
+            return {key: self.resolve(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.resolve(item) for item in value]
+        if isinstance(value, str):  # for references inside JSON texts: <<key.arn>>
+            for part in value.split("<<")[1:]:
+                reference = part.split(">>")[0]
+                value = value.replace(f"<<{reference}>>", str(self.resolve(Ref(*reference.split(".")))))
+        return value
+
+    def make(self, name: str, **changes: Any) -> str:
+        """Creates a sample's resource and returns its id."""
+        inputs = self.inputs(name, **changes)
+        made = self.provider.create(self.samples[name].token, self.urn(name), inputs)
+        found = self.provider.read(self.samples[name].token, made, inputs)
+        assert found is not None, f"{name} is gone right after its creation"
+        self.made[name] = {**found[1], "id": made}
+        return made

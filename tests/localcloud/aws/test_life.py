@@ -1,0 +1,168 @@
+"""The whole life of every kind of resource, over the samples of all families."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections import defaultdict
+from typing import Any
+
+import pytest
+from pulumi._types import resource_types
+
+from localcloud.aws import KINDS
+from localcloud.aws.kind import MARK
+from localcloud.aws.meaning import same
+from localcloud.aws.provider import Diff, Provider
+from tests.localcloud.aws.bench import Bench, configuration
+from tests.localcloud.aws.samples import Sample, all_samples
+
+SAMPLES = all_samples()
+BY_TOKEN: dict[str, list[Sample]] = defaultdict(list)
+for each in SAMPLES.values():
+    BY_TOKEN[each.token].append(each)
+
+
+def cases(table: str) -> list[Any]:
+    """A parameter (sample, key) for each row of one of the samples' tables."""
+    return [pytest.param(name, key, id=f"{name}-{key}") for name, it in SAMPLES.items() for key in getattr(it, table)]
+
+
+def read(bench: Bench, name: str, made: str, inputs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    found = bench.provider.read(bench.samples[name].token, made, inputs)
+    assert found is not None, f"{name} is gone"
+    return found
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_resource_reads_back_as_it_was_declared(bench: Bench, name: str) -> None:
+    inputs = bench.inputs(name)
+    token = SAMPLES[name].token
+    made = bench.provider.create(token, bench.urn(name), inputs)
+    seen, outputs = read(bench, name, made, inputs)
+    assert seen == inputs
+    assert bench.provider.diff(token, seen, inputs) == Diff()
+    assert {key: outputs[key] for key in inputs} == inputs
+    assert MARK not in str(outputs)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_outputs_have_what_the_sdk_declares_and_nothing_else(bench: Bench, name: str) -> None:
+    made = bench.make(name)
+    declared = resource_types(sdk_class(SAMPLES[name].token))
+    inputs = inspect.signature(sdk_class(SAMPLES[name].token)._internal_init).parameters
+    computed = {wire for wire in declared if re.sub("([A-Z])", r"_\1", wire).lower() not in inputs}
+    outputs = set(bench.made[name]) - {"id"}
+    assert made
+    assert outputs <= set(declared)
+    assert computed - outputs == SAMPLES[name].absent
+
+
+def sdk_class(token: str) -> Any:
+    """The SDK's class of a resource type."""
+    import pulumi_aws  # noqa: PLC0415 - one second, and only these tests need it
+
+    service, _, rest = token.removeprefix("aws:").partition("/")
+    found = getattr(getattr(pulumi_aws, service), rest.partition(":")[2])
+    assert found.pulumi_type == token
+    return found
+
+
+@pytest.mark.parametrize(("name", "key"), cases("changes"))
+def test_a_changed_input_is_updated_in_place(bench: Bench, name: str, key: str) -> None:
+    provider, token = bench.provider, SAMPLES[name].token
+    before, after = bench.inputs(name), bench.inputs(name, **{key: SAMPLES[name].changes[key]})
+    made = provider.create(token, bench.urn(name), before)
+    assert provider.diff(token, before, after) == Diff(changed=(key,))
+    provider.update(token, made, before, after)
+    assert read(bench, name, made, after)[0] == after
+    provider.update(token, made, after, before)
+    assert read(bench, name, made, before)[0] == before
+    if KINDS[token].tagged:  # the mark must outlive updates of the tags
+        assert provider.find(token, bench.urn(name), before, frozenset()) == made
+
+
+@pytest.mark.parametrize(("name", "key"), cases("behind"))
+def test_a_change_behind_our_back_is_seen_and_mended(bench: Bench, name: str, key: str) -> None:
+    provider, token = bench.provider, SAMPLES[name].token
+    made = bench.make(name)
+    inputs = bench.inputs(name)
+    SAMPLES[name].behind[key](provider.account, made, bench.made[name])
+    seen, _ = read(bench, name, made, inputs)
+    assert provider.diff(token, seen, inputs).changed == (key,)
+    if key not in KINDS[token].replaces and KINDS[token].update:
+        provider.update(token, made, seen, inputs)
+        assert read(bench, name, made, inputs)[0] == inputs
+
+
+@pytest.mark.parametrize(("name", "key"), cases("lost"))
+def test_what_the_emulator_is_said_to_lose_is_still_lost(bench: Bench, name: str, key: str) -> None:
+    value, probe = SAMPLES[name].lost[key]
+    made = bench.make(name, **{key.split(".", maxsplit=1)[0]: value})
+    for part in key.split(".")[1:]:
+        value = (value[0] if isinstance(value, list) else value)[part]
+    reported = probe(bench.provider.account, made)
+    assert not same(reported, value), f"the emulator keeps {key} by now: read it back"
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_what_is_deleted_is_gone_and_deleting_it_again_is_no_error(bench: Bench, name: str) -> None:
+    provider, token = bench.provider, SAMPLES[name].token
+    made = bench.make(name)
+    inputs = bench.inputs(name)
+    assert ((token, made) in provider.inventory()) is bool(KINDS[token].list)
+    provider.delete(token, made, inputs)
+    assert provider.read(token, made, inputs) is None
+    assert (token, made) not in provider.inventory()
+    provider.delete(token, made, inputs)
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_creation_cut_off_after_any_call_is_found_and_finished(bench: Bench, name: str, emulator_url: str) -> None:
+    token, urn, inputs = SAMPLES[name].token, bench.urn(name), bench.inputs(name)
+    for calls in range(1, 30):
+        left = calls
+
+        def cut(**_: Any) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                raise Killed
+
+        dying = Provider(configuration(emulator_url))
+        dying.account._session.events.register("after-call", cut)
+        try:
+            made = dying.create(token, urn, inputs)
+        except Killed:
+            found = bench.provider.find(token, urn, inputs, frozenset())
+            if found is None:  # so far, it has only asked
+                continue
+            assert bench.provider.find(token, urn, inputs, frozenset([found])) is None
+            made = found
+        seen, _ = read(bench, name, made, inputs)
+        if bench.provider.diff(token, seen, inputs).changed:
+            bench.provider.update(token, made, seen, inputs)
+        assert read(bench, name, made, inputs)[0] == inputs
+        bench.provider.delete(token, made, inputs)
+        if left > 0:
+            return  # the creation has fewer calls than were allowed
+    pytest.fail("more calls than any creation needs")
+
+
+@pytest.mark.parametrize("token", KINDS)
+def test_every_input_of_a_kind_is_tried(token: str) -> None:
+    kind, tried = KINDS[token], BY_TOKEN[token]
+
+    def names(table: str) -> set[str]:
+        return {key for sample in tried for key in getattr(sample, table)}
+
+    in_place = set() if kind.update is None else set(kind.read_back - kind.replaces - {kind.name_input or ""})
+    assert in_place <= names("changes"), "inputs that no sample changes in place"
+    assert in_place <= names("behind"), "inputs that no sample changes behind our back"
+    assert set(kind.kept) == names("lost") | names("steers"), "kept inputs without a proof, or proofs of none"
+    assert set(kind.read_back) <= names("inputs") | names("changes"), "inputs that no sample declares"
+    assert kind.replaces | kind.computed <= kind.read_back | set(kind.kept)
