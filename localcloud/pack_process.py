@@ -139,20 +139,13 @@ class PackProcess:
             code = self._process.wait(timeout=grace)
             ended = f"exit code {code}" if code >= 0 else f"signal {-code}"
         except subprocess.TimeoutExpired:
-            self._kill()
+            os.killpg(self._process.pid, signal.SIGKILL)  # not reaped yet, so the number is still the pack's
+            self._process.wait()
         for reader in self._readers:
             reader.join(timeout=2)
         if self._process.stdin is not None:
             self._process.stdin.close()
         return _reason(list(self._errors), self._directory) or ended
-
-    def _kill(self) -> None:
-        os.killpg(self._process.pid, signal.SIGTERM)  # not reaped yet, so the number is still the pack's
-        try:
-            self._process.wait(timeout=2)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
 
     def _read_output(self, stream: IO[str]) -> None:
         for number, line in enumerate(stream):

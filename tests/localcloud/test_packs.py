@@ -276,6 +276,34 @@ PolicyPack("rules", [ResourceValidationPolicy("private", "Private.", still, reme
         assert [each.level for each in pack.analyze(bad)] == ["mandatory"]
 
 
+SERVICER = "import os\nfrom pulumi_policy.policy import _PolicyAnalyzerServicer as Servicer\n"
+
+
+def test_what_still_violates_after_remediation_is_mandatory_whatever_the_pack_says(make_pack: MakePack) -> None:
+    program = (
+        SERVICER + "Servicer._map_enforcement_level = lambda self, level: 3\n" + one_policy("report_violation('x')")
+    )
+    with run(make_pack(program)) as pack:
+        assert [each.level for each in pack.analyze(BUCKET)] == ["mandatory"]
+
+
+@pytest.mark.parametrize("understood", [True, False])
+def test_a_pack_is_told_the_stack_and_an_older_one_need_not_listen(make_pack: MakePack, understood: bool) -> None:
+    body = "told.append(f'{request.organization}/{request.project}/{request.stack} {request.dry_run}')"
+    answer = "return proto.AnalyzerStackConfigureResponse()"
+    if not understood:
+        answer = "context.set_code(grpc.StatusCode.UNIMPLEMENTED); context.set_details('no'); " + answer
+    program = f"""{SERVICER}import grpc
+from pulumi.runtime import proto
+told = []
+def configure(self, request, context):
+    {body}; {answer}
+Servicer.ConfigureStack = configure
+""" + one_policy("report_violation(told[0])")
+    with run(make_pack(program), dry_run=True, organization="acme") as pack:
+        assert pack.analyze(BUCKET)[0].message == "A rule.\nacme/shop/dev True"
+
+
 def test_a_pack_reads_the_stacks_configuration(make_pack: MakePack) -> None:
     program = "import pulumi\n" + one_policy("""
         report_violation(f"{pulumi.get_project()}/{pulumi.get_stack()} {pulumi.runtime.is_dry_run()} "
@@ -392,8 +420,9 @@ def test_a_pack_runs_in_the_virtual_environment_that_it_names(make_pack: MakePac
 
 
 def test_many_threads_ask_and_each_gets_its_own_answer(make_pack: MakePack) -> None:
-    program = "busy = []\n" + one_policy("""
+    program = "import time\nbusy = []\n" + one_policy("""
         busy.append(1)
+        time.sleep(0.001)
         report_violation(f"{args.name} {len(busy)}")
         busy.pop()
     """)
@@ -422,25 +451,29 @@ def test_threads_that_wait_for_a_pack_that_dies_all_get_the_error(make_pack: Mak
     assert all("exit code 1" in error for error in errors)
 
 
-def pid_told(pack: PolicyPack) -> int:
-    return int(pack.analyze(BUCKET)[0].message.rpartition("\n")[2])
-
-
 def is_gone(pid: int, seconds: float = 5.0) -> bool:
+    """Whether the process ends in time; one that waits for a parent to collect it (Z) has ended."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
+        state = subprocess.run(
+            ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
+        ).stdout
+        if not state.strip() or state.strip().startswith("Z"):
             return True
         time.sleep(0.02)
     return False
 
 
-def test_a_pack_is_gone_when_its_block_ends_and_answers_no_more(make_pack: MakePack) -> None:
-    with run(make_pack("import os\n" + one_policy("report_violation(str(os.getpid()))"))) as pack:
-        pid = pid_told(pack)
-    assert is_gone(pid)
+def test_a_pack_is_gone_with_what_it_started_when_its_block_ends(make_pack: MakePack) -> None:
+    program = "import os, subprocess\n" + one_policy("""
+        child = subprocess.Popen(["sleep", "60"])
+        report_violation(str(os.getpid()))
+        report_violation(str(child.pid))
+    """)
+    with run(make_pack(program)) as pack:
+        pids = [int(each.message.rpartition("\n")[2]) for each in pack.analyze(BUCKET)]
+    assert len(pids) == 2
+    assert all(is_gone(pid) for pid in pids)
     with pytest.raises(PackError, match="is not running any more"):
         pack.analyze(BUCKET)
 
