@@ -1,0 +1,79 @@
+"""Order of resources, and work in parallel along a graph."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from localcloud.ledger import Ledger, in_order, in_parallel
+from localcloud.state import Resource, Snapshot
+
+
+def row(name: str, *needs: str) -> Resource:
+    urns = tuple(f"urn:pulumi:s::p::t::{one}" for one in needs)
+    return Resource(f"urn:pulumi:s::p::t::{name}", "t", custom=True, id=name, dependencies=urns)
+
+
+@given(st.permutations(list(range(8))), st.data())
+def test_each_resource_follows_what_it_needs(order: list[int], data: st.DataObject) -> None:
+    edges = {n: data.draw(st.lists(st.integers(0, n - 1), unique=True)) if n else [] for n in range(8)}
+    rows = [row(str(n), *map(str, edges[n])) for n in order]
+    placed = [int(one.name) for one in in_order(rows)]
+    assert sorted(placed) == list(range(8))
+    for n, needed in edges.items():
+        assert all(placed.index(m) < placed.index(n) for m in needed)
+
+
+def test_an_order_that_is_right_already_stays() -> None:
+    rows = [row("b"), row("a"), row("c", "a")]
+    assert in_order(rows) == rows
+
+
+def test_old_copies_under_the_same_name_are_all_kept() -> None:
+    rows = [row("a"), row("a"), row("b", "a")]
+    assert len(in_order(rows)) == 3
+
+
+def test_work_runs_in_parallel_and_after_what_it_waits_for() -> None:
+    rows = [row("a"), row("b"), row("c")]
+    together = threading.Barrier(2, timeout=5)
+    done: list[str] = []
+
+    def work(one: Resource) -> None:
+        if one.name != "c":
+            together.wait()
+        done.append(one.name)
+
+    in_parallel(rows, lambda one: (0, 1) if one.name == "c" else (), work, 4)
+    assert done[-1] == "c"
+
+
+def test_the_first_error_stops_what_has_not_begun_and_lets_the_rest_end() -> None:
+    rows = [row("bad"), row("slow"), row("later")]
+    ended: list[str] = []
+
+    def work(one: Resource) -> None:
+        if one.name == "bad":
+            raise ValueError("no")
+        time.sleep(0.05)
+        ended.append(one.name)
+
+    with pytest.raises(ValueError, match="no"):
+        in_parallel(rows, lambda one: (1,) if one.name == "later" else (), work, 4)
+    assert ended == ["slow"]
+
+
+def test_a_circle_is_an_error_and_no_hang() -> None:
+    with pytest.raises(RuntimeError, match="circle"):
+        in_parallel([row("a"), row("b")], lambda one: (1,) if one.name == "a" else (0,), lambda _one: None, 2)
+
+
+def test_what_was_renamed_is_renamed_in_those_that_need_it() -> None:
+    old, user = row("old"), row("user", "old")
+    ledger = Ledger(Snapshot([old, user]), None)
+    ledger.claim([old.urn], row("new").urn)
+    assert ledger.snapshot().resources[1].dependencies == (row("new").urn,)
