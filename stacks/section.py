@@ -28,7 +28,12 @@ class Section:
 
     def section(self, key: str) -> "Section":
         """The settings under one of these keys; none if it is missing, as their own sentences say it better."""
-        found = self.take(key, mapping, "a mapping of keys to values", {}, default={})
+        self.taken.add(key)
+        try:
+            found = mapping(self.found.get(key, {}))
+        except ValueError:
+            found = {}
+            self.refuse(key, "a mapping of keys to values")  # once it is gone, its keys can be set one by one
         hidden = found if key in self.hidden else ()
         return Section(found, f"{self.path}{key}.", self.stack, self.problems, hidden)
 
@@ -46,35 +51,30 @@ class Section:
             self.refuse(key, allowed, example)
             return parse(example)
 
-    def refuse(self, key: str, allowed: str, example: Any) -> None:
-        """Note that a value is missing or wrong, with the command that sets a right one."""
+    def refuse(self, key: str, allowed: str, *example: Any) -> None:
+        """Note that a value is missing or wrong, with the command that sets a right one (or takes it away)."""
         value = "a secret" if key in self.hidden else shown(self.found.get(key))
         found = f"is {value}" if key in self.found else "is missing"
-        self._note(f"{self.path}{key} {found} in stack {self.stack}; allowed is {allowed}.", "set", key, example)
+        self._note(f"{self.path}{key} {found} in stack {self.stack}; allowed is {allowed}.", key, *example)
 
     def close(self) -> bool:
         """Refuse the keys that nobody took. Returns whether all went well so far."""
-        for key in sorted(self.found.keys() - self.taken):
-            nearest = difflib.get_close_matches(key, self.taken, n=1, cutoff=0.6)
+        for unknown in sorted(self.found.keys() - self.taken):
+            nearest = difflib.get_close_matches(unknown, self.taken, n=1, cutoff=0.6)
             hint = (
                 f"did you mean {self.path}{nearest[0]}?" if nearest else f"there are {', '.join(sorted(self.taken))}."
             )
-            self._note(f"{self.path}{shown(key)[1:-1]} is not a setting (in stack {self.stack}); {hint}", "rm", key)
+            key = shown(unknown)[1:-1]
+            self._note(f"{self.path}{key} is not a setting (in stack {self.stack}); {hint}", key)
         return self.sound
 
-    def _note(self, sentence: str, verb: str, key: str, *example: Any) -> None:
+    def _note(self, sentence: str, key: str, *example: Any) -> None:
         self.sound = False
+        verb = "set" if example else "rm"
         path, is_nested = f"{self.path}{key}", "." in self.path
-        values = example
-        if example and isinstance(example[0], list):
-            path, values, is_nested = f"{path}[0]", (example[0][0],), True
         words = [verb, *(["--path"] if is_nested else []), shlex.quote(path)]
-        words += [shlex.quote(_text(value)) for value in values]
+        words += [shlex.quote(value if isinstance(value, str) else json.dumps(value)) for value in example]
         self.problems.append(f"{sentence} Run `pulumi config {' '.join(words)} --stack {self.stack}`.")
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value) if isinstance(value, bool) else str(value)
 
 
 def shown(value: Any) -> str:

@@ -21,7 +21,7 @@ from infra.shape import KeyPurpose, Purpose, ServiceArgs, StoreArgs, Workload
 # The services that the parts call: an emulator must answer for each of them.
 SERVICES = (
     "acm",
-    "applicationautoscaling",
+    "appautoscaling",
     "cloudwatch",
     "ec2",
     "ecr",

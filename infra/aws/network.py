@@ -1,6 +1,7 @@
 """A private network (VPC) over several zones. It has no gateway, hence no way to the internet."""
 
 import ipaddress
+from collections.abc import Sequence
 from typing import Any
 
 import pulumi
@@ -26,7 +27,7 @@ class Network(pulumi.ComponentResource):
     """
 
     id: pulumi.Output[str]
-    subnets: list[pulumi.Output[str]]
+    subnets: Sequence[pulumi.Output[str]]
     members: pulumi.Output[str]
     callers: tuple[str, ...]
 

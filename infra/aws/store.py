@@ -83,7 +83,7 @@ class Store(pulumi.ComponentResource):
             allow(["s3:ListBucket"], [self.arn], when=only),
             self._use_of_key("kms:Decrypt"),
         ]
-        grant(identity, "read", f"{self.purpose}-{prefix}", statements, parent=self)
+        grant(identity, "read", self._guarded(prefix), statements, parent=self)
 
     def grant_write(self, identity: Identity, prefix: str = "") -> None:
         """Let it put objects under the prefix."""
@@ -92,7 +92,10 @@ class Store(pulumi.ComponentResource):
             # S3 decrypts the parts of a multipart upload to join them.
             self._use_of_key("kms:Decrypt", "kms:GenerateDataKey"),
         ]
-        grant(identity, "write", f"{self.purpose}-{prefix}", statements, parent=self)
+        grant(identity, "write", self._guarded(prefix), statements, parent=self)
+
+    def _guarded(self, prefix: str) -> str:
+        return f"{self.purpose}-{prefix.strip('/')}" if prefix else self.purpose
 
     def _objects(self, prefix: str) -> pulumi.Output[str]:
         return pulumi.Output.concat(self.arn, "/", prefix, "*")
