@@ -140,7 +140,7 @@ class Provider:
             kind.delete(self._account(kind, inputs), id, inputs)
 
     def find(self, token: str, urn: str, inputs: Properties, known: frozenset[str]) -> str | None:
-        """The id of what a killed creation left, by the mark in its tags or else its natural key; never one in `known`."""
+        """The id of what a killed creation left, by the mark in its tags or its natural key; never one in `known`."""
         kind = _kind(token)
         account = self._account(kind, inputs)
         with _sentences(token, _name_of(urn)):
