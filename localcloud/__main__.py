@@ -244,10 +244,10 @@ def _import(options: argparse.Namespace, project: Project) -> int:
 
 
 def _plan(options: argparse.Namespace, project: Project) -> int:
-    from localcloud import plan  # noqa: PLC0415 - only this command needs the SDKs' type data
+    from localcloud import evaluation, plan  # noqa: PLC0415 - only this command needs the SDKs' type data
 
     with _judged(options, project, dry_run=True) as (inspect, finish):
-        planned = plan.evaluate(project, _log, inspect=inspect)
+        planned = evaluation.evaluate(project, _log, inspect)
         finish({row.urn: row.outputs for row in planned.resources})
     document = plan.graph(planned)
     print(json.dumps(document, indent=2) if options.json else plan.table(document))

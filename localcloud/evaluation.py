@@ -1,0 +1,141 @@
+"""Evaluates a program for any cloud without one: every resource is answered with synthetic outputs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from localcloud import synthetic
+from localcloud.errors import LocalcloudError
+from localcloud.monitor import STACK_TYPE, Monitor, Registration, run
+from localcloud.project import Project
+from localcloud.providers import PROVIDER_PREFIX
+from localcloud.values import Properties, Secret, has_secret, plain
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One resource of a plan: what the program declared, and the outputs that it was answered with.
+
+    synthetic: paths of the outputs that were made up. id: made up too, "" for components.
+    """
+
+    urn: str
+    type: str
+    name: str
+    parent: str
+    custom: bool
+    provider: str
+    inputs: Properties
+    outputs: Properties
+    dependencies: tuple[str, ...] = ()
+    property_dependencies: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    source_file: str = ""
+    source_line: int = 0
+    synthetic: frozenset[str] = frozenset()
+    id: str = ""
+
+
+@dataclass
+class Evaluation:
+    """A whole evaluated program: its project, resources in the order in which they were declared, stack outputs."""
+
+    project: Project
+    resources: list[Planned] = field(default_factory=list)
+    outputs: Properties = field(default_factory=dict)
+
+
+class _Evaluator:
+    """A Host that knows no cloud: providers and resources alike are answered with what the SDK says they look like."""
+
+    def __init__(self, project: Project, inspect: Callable[[Registration, Properties], None] | None) -> None:
+        self.stopping = threading.Event()
+        self.outputs_given: dict[str, Properties] = {}
+        self.resources: list[Planned] = []
+        self._project = project
+        self._inspect = inspect
+        self._providers: dict[str, Properties] = {}
+        self._by_urn: dict[str, Planned] = {}
+        self._lock = threading.Lock()
+
+    def register(self, registration: Registration) -> tuple[str, Properties]:
+        return self._answer(registration, None)
+
+    def read(self, registration: Registration, id_: str) -> tuple[str, Properties]:
+        return self._answer(registration, id_)
+
+    def invoke(self, token: str, arguments: Properties, provider: str) -> Properties:
+        if token == "pulumi:pulumi:getResource":  # noqa: S105 - a function's token
+            found = self._by_urn.get(arguments["urn"])
+            if found is None:
+                raise LocalcloudError(f"The program asks for {arguments['urn']}, which it has not declared.")
+            return {"urn": found.urn, "id": found.id, "state": found.outputs}
+        return synthetic.invoke(token, plain(arguments), None, self._context(provider))
+
+    def outputs(self, urn: str, outputs: Properties) -> None:
+        with self._lock:
+            self.outputs_given[urn] = outputs
+
+    def _answer(self, registration: Registration, id_: str | None) -> tuple[str, Properties]:
+        if not registration.custom:
+            return self._keep(registration, "", {}, frozenset())
+        if self._inspect is not None and not registration.type.startswith(PROVIDER_PREFIX):
+            self._inspect(registration, registration.inputs)
+        answer = synthetic.outputs(
+            registration.type,
+            registration.name,
+            registration.urn,
+            registration.inputs,
+            self._context(registration.provider),
+            id_=id_,
+        )
+        if registration.type.startswith(PROVIDER_PREFIX):
+            with self._lock:
+                self._providers[registration.urn] = plain(registration.inputs)
+        secret = {name for name, value in registration.inputs.items() if has_secret(value)}
+        secret |= set(registration.options.get("additionalSecretOutputs", ()))
+        outputs = {
+            name: Secret(value) if name in secret and not has_secret(value) else value
+            for name, value in answer.outputs.items()
+        }
+        return self._keep(registration, answer.id, outputs, answer.paths)
+
+    def _keep(
+        self, registration: Registration, id_: str, outputs: Properties, paths: frozenset[str]
+    ) -> tuple[str, Properties]:
+        declared = {name: value for name, value in vars(registration).items() if name != "aliases"}
+        planned = Planned(**declared, outputs=outputs, synthetic=paths, id=id_)
+        with self._lock:
+            self.resources.append(planned)
+            self._by_urn[planned.urn] = planned
+        return id_, outputs
+
+    def _context(self, provider: str) -> synthetic.Context:
+        return synthetic.Context(
+            self._project.name,
+            self._project.stack,
+            self._project.config,
+            self._providers.get(provider.rpartition("::")[0], {}),
+        )
+
+
+def evaluate(
+    project: Project,
+    log: Callable[[str, str], None],
+    inspect: Callable[[Registration, Properties], None] | None = None,
+) -> Evaluation:
+    """Runs the program once. Needs no cloud, no credentials and no state.
+
+    inspect: called with each custom resource's registration and inputs, as policies want to see them.
+    """
+    host = _Evaluator(project, inspect)
+    run(Monitor(host, project, dry_run=False), log)
+    resources = [
+        Planned(**{**vars(row), "outputs": host.outputs_given[row.urn]}) if row.urn in host.outputs_given else row
+        for row in host.resources
+    ]
+    stack = next((row.outputs for row in resources if row.type == STACK_TYPE), {})
+    return Evaluation(project, resources, stack)
