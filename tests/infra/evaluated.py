@@ -80,11 +80,13 @@ def evaluated(program: Callable[[Account], Any], stack: str = "dev") -> list[Reg
 
 
 def of_type(resources: list[Registered], kind: str) -> list[Registered]:
-    """Those of one type, named by its last word (`Bucket`)."""
-    return [resource for resource in resources if resource.type.rpartition(":")[2] == kind]
+    """Those of one of AWS's types, named by its last word (`Bucket`)."""
+    return [
+        resource for resource in resources if resource.type.startswith("aws:") and resource.type.endswith(f":{kind}")
+    ]
 
 
 def only(resources: list[Registered], kind: str) -> Registered:
-    """The one resource of a type."""
+    """The one resource of one of AWS's types."""
     (found,) = of_type(resources, kind)
     return found

@@ -1,0 +1,126 @@
+"""Buckets: what a purpose brings, what a grant allows and what it does not."""
+
+from typing import Any
+
+import pulumi
+import pytest
+
+from infra.aws.identity import Identity
+from infra.aws.keys import Key
+from infra.aws.names import Account
+from infra.aws.store import Store
+from infra.context import Context
+from infra.shape import StoreArgs, Unsupported
+from tests.infra.evaluated import CONTEXT, DISPOSABLE, evaluated, of_type, only
+
+THROUGH_S3 = {"StringEquals": {"kms:ViaService": "s3.eu-west-1.amazonaws.com"}}
+
+
+def store(account: Account, purpose: Any = "data", ctx: Context = CONTEXT, **args: Any) -> Store:
+    key = Key("data", account=account, ctx=ctx)
+    return Store(purpose, StoreArgs(key, **args), account=account, ctx=ctx)
+
+
+def granted(grant: str, prefix: str) -> list[dict[str, Any]]:
+    """The statements that a grant on the bucket `data` attaches to a role."""
+
+    def program(account: Account) -> None:
+        server = Identity("server", "container", account=account, ctx=CONTEXT)
+        getattr(store(account), grant)(server, prefix)
+
+    attached = only(evaluated(program), "RolePolicy")
+    assert attached.inputs["role"] == "groundwork-dev-server"
+    return attached.document()
+
+
+def test_a_grant_to_read_lists_and_reads_under_the_prefix_alone() -> None:
+    objects, listing, key = granted("grant_read", "people/")
+    bucket = "arn:aws:s3:::acme-groundwork-dev-data"
+    assert objects == {
+        "Effect": "Allow",
+        "Action": ["s3:GetObject", "s3:GetObjectVersion"],
+        "Resource": [f"{bucket}/people/*"],
+    }
+    assert listing == {
+        "Effect": "Allow",
+        "Action": ["s3:ListBucket"],
+        "Resource": [bucket],
+        "Condition": {"StringLike": {"s3:prefix": "people/*"}},
+    }
+    assert key == {
+        "Effect": "Allow",
+        "Action": ["kms:Decrypt"],
+        "Resource": ["arn:aws:kms:::data"],
+        "Condition": THROUGH_S3,
+    }
+
+
+def test_a_grant_to_write_neither_reads_nor_lists_nor_deletes() -> None:
+    objects, key = granted("grant_write", "lake/")
+    assert objects["Action"] == ["s3:AbortMultipartUpload", "s3:PutObject"]
+    assert objects["Resource"] == ["arn:aws:s3:::acme-groundwork-dev-data/lake/*"]
+    assert key["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
+    assert key["Condition"] == THROUGH_S3
+
+
+def test_a_grant_without_a_prefix_is_to_the_whole_bucket() -> None:
+    objects, listing, _ = granted("grant_read", "")
+    assert objects["Resource"] == ["arn:aws:s3:::acme-groundwork-dev-data/*"]
+    assert "Condition" not in listing
+
+
+def test_one_identity_takes_many_grants_in_any_order() -> None:
+    def program(account: Account) -> None:
+        server = Identity("server", "container", account=account, ctx=CONTEXT)
+        data = store(account)
+        for prefix in ("lake/", "people/", ""):
+            data.grant_write(server, prefix)
+            data.grant_read(server, prefix)
+
+    names = [policy.inputs["name"] for policy in of_type(evaluated(program), "RolePolicy")]
+    assert sorted(names) == [
+        "read-data",
+        "read-data-lake",
+        "read-data-people",
+        "write-data",
+        "write-data-lake",
+        "write-data-people",
+    ]
+
+
+def test_access_logs_cannot_be_locked_as_s3_would_deliver_none() -> None:
+    with pytest.raises(Unsupported, match=r"^aws: the bucket of the access logs cannot be locked"):
+        evaluated(lambda account: store(account, "logs", locked_days=1))
+
+
+@pytest.mark.parametrize(("ctx", "mode"), [(CONTEXT, "COMPLIANCE"), (DISPOSABLE, "GOVERNANCE")])
+def test_a_lock_is_final_unless_the_environment_is_disposable(ctx: Context, mode: str) -> None:
+    resources = evaluated(lambda account: store(account, "audit", ctx, locked_days=365))
+    lock = only(resources, "BucketObjectLockConfiguration")
+    assert lock.inputs["rule"] == {"defaultRetention": {"mode": mode, "days": 365}}
+    assert only(resources, "Bucket").inputs["objectLockEnabled"] is True
+
+
+@pytest.mark.parametrize(("ctx", "emptied"), [(CONTEXT, False), (DISPOSABLE, True)])
+def test_only_a_disposable_bucket_is_emptied_when_it_is_destroyed(ctx: Context, emptied: bool) -> None:
+    bucket = only(evaluated(lambda account: store(account, ctx=ctx)), "Bucket")
+    assert bucket.inputs["forceDestroy"] is emptied
+
+
+def test_access_logs_come_in_by_the_delivery_service_from_this_account_alone() -> None:
+    policy = only(evaluated(lambda account: store(account, "logs")), "BucketPolicy").document()
+    (delivery,) = [statement for statement in policy if statement["Effect"] == "Allow"]
+    assert delivery["Principal"] == {"Service": "logging.s3.amazonaws.com"}
+    assert delivery["Action"] == ["s3:PutObject"]
+    assert delivery["Resource"] == ["arn:aws:s3:::acme-groundwork-dev-logs/s3/*"]
+    assert delivery["Condition"] == {"StringEquals": {"aws:SourceAccount": "111122223333"}}
+
+
+def test_a_bucket_tells_its_address_as_apps_write_it() -> None:
+    told: list[str] = []
+
+    def program(account: Account) -> pulumi.Output[None]:
+        return store(account).uri("lake/").apply(told.append)
+
+    evaluated(program)
+    assert told == ["s3://acme-groundwork-dev-data/lake/"]
