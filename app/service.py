@@ -220,7 +220,7 @@ def _asked(body: Any) -> Asked:
 def _height(value: Any, unit: str, field: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise RequestError(400, f"{field} is {short(value)}; it must be a number.", field)
-    low, high = (bound / _UNITS[unit][1] for bound in HEIGHT_RANGE)
+    low, high = (round(bound / _UNITS[unit][1], 6) for bound in HEIGHT_RANGE)
     if not low <= value <= high:  # also false for an infinity, which 1e999 is read as
         shown = f"{value:g}" if math.isfinite(value) else "too large a number"
         raise RequestError(400, f"{field} is {shown}; people are {low:g} to {high:g} {unit} tall.", field)
@@ -293,7 +293,7 @@ def problem_response(status: int, detail: str, field: str | None) -> Response:
 def problem_json(status: int, detail: str, field: str | None = None) -> bytes:
     """The body of a problem; `field` is left out where there is none."""
     title = Response(status=status).status.partition(" ")[2].title()
-    named = {"field": field} if field else {}
+    named = {} if field is None else {"field": field}
     return documents.dump({"type": "about:blank", "title": title, "status": status, "detail": detail, **named})
 
 

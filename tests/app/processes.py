@@ -1,0 +1,104 @@
+"""The application as processes, against an S3 that is one too. Everything is on loopback and ended here."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import boto3
+from moto.server import ThreadedMotoServer
+
+ROOT = Path(__file__).parents[2]
+
+
+@contextmanager
+def moto_server() -> Iterator[str]:
+    """An S3 at the URL that is yielded, with the buckets `data` and `models`."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        url = f"http://{host}:{port}"
+        for bucket in ("data", "models"):
+            s3(url).create_bucket(Bucket=bucket)
+        yield url
+    finally:
+        server.stop()
+
+
+def s3(url: str) -> Any:
+    """A client for the S3 at `url`."""
+    keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+    return boto3.client("s3", endpoint_url=url, region_name="us-east-1", **keys)
+
+
+def environment(url: str) -> dict[str, str]:
+    """What the platform sets for the service and the jobs."""
+    return {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "DATA_STORE": "s3://data/people/",
+        "MODEL_STORE": "s3://models/height-weight/",
+        "LAKE": "s3://data/lake/",
+        "PORT": "0",
+    }
+
+
+def run(
+    arguments: list[str], variables: dict[str, str], program: list[str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs a command of the app, or `program`, to its end, with PATH and these variables alone."""
+    command = [*(program or [sys.executable, "-m", "app"]), *arguments]
+    own = {"PATH": os.environ["PATH"], **variables}
+    return subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, timeout=60, check=False)
+
+
+class Running:
+    """A service that runs while the `with` lasts; `url` is where it listens."""
+
+    def __init__(self, variables: dict[str, str]) -> None:
+        self.variables = variables
+        own = {"PATH": os.environ["PATH"], **variables}
+        command = [sys.executable, "-m", "app", "serve"]
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env=own, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        assert self.process.stdout is not None
+        self.url: str = json.loads(self.process.stdout.readline())["url"]
+
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self.process.stdout is not None
+        self.process.kill()
+        self.process.wait(10)
+        self.process.stdout.close()
+
+    def s3(self) -> Any:
+        """A client for the S3 that the service uses."""
+        return s3(self.variables["AWS_ENDPOINT_URL"])
+
+
+def wait_until_ready(url: str, seconds: float = 10.0) -> None:
+    """Returns when /readyz says 200; fails after `seconds`."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            urlopen(url + "/readyz").close()
+        except URLError:
+            assert time.monotonic() < end, f"{url} was not ready within {seconds} s"
+            time.sleep(0.02)
+        else:
+            return

@@ -1,0 +1,371 @@
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from flask.testing import FlaskClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+
+from app import release, service
+from app.jobs import Version
+from app.model import Model
+from app.serving import Models, Served
+
+if TYPE_CHECKING:
+    from tests.app.conftest import Stores
+
+LINE = Model(68.0, 2.0, 60.0, 76.0, 6.0, 127.0, "d" * 64, 80, 20, 1)
+MANIFEST = {
+    "sha256": "a" * 64,
+    "data": {"version": "d" * 16, "sha256": "d" * 64},
+    "code": {"release": "sha256:" + "e" * 64, "commit": "unknown"},
+    "created": "2026-11-21T00:00:00Z",
+}
+
+
+class Fixed(Models):
+    """Serves one model that was put there by hand."""
+
+    def __init__(self, model: Model | None = LINE) -> None:
+        self.served = Served() if model is None else Served(Version("a" * 16, "b" * 64, MANIFEST, model), None)
+        self.loads = {"loaded": 1, "refused": 0, "unreachable": 0}
+
+
+def client_of(models: Models) -> FlaskClient:
+    return service.create_app(models).test_client()
+
+
+@pytest.fixture(scope="module")
+def client() -> FlaskClient:
+    return client_of(Fixed())
+
+
+def ask(client: FlaskClient, body: Any, **more: Any) -> Any:
+    data = body if isinstance(body, bytes) else json.dumps(body)
+    return client.post("/predict", data=data, **{"content_type": "application/json", **more})
+
+
+def problem(response: Any, status: int) -> dict[str, Any]:
+    """The response's problem document, after the checks that every problem must pass."""
+    assert response.status_code == status, response.text
+    assert response.content_type == "application/problem+json"
+    document = dict(json.loads(response.data))
+    assert document["status"] == status
+    assert document["type"] == "about:blank"
+    assert document["title"]
+    assert document["detail"].endswith((".", "known."))
+    return document
+
+
+def test_one_height_gets_one_weight(client: FlaskClient) -> None:
+    response = ask(client, {"height": 69})
+    assert response.status_code == 200
+    assert response.content_type == "application/json"
+    assert response.json == {"weight": 130.0, "unit": "lb", "extrapolated": False, "model": "a" * 16}
+
+
+def test_many_heights_get_their_weights_in_order(client: FlaskClient) -> None:
+    response = ask(client, {"heights": [68, 70.5, 80], "unit": "in"})
+    assert response.json == {
+        "weights": [127.0, 134.5, 163.0],
+        "unit": "lb",
+        "extrapolated": [False, False, True],
+        "model": "a" * 16,
+    }
+
+
+def test_centimetres_get_kilograms(client: FlaskClient) -> None:
+    response = ask(client, {"height": 68 * 2.54, "unit": "cm"})
+    assert response.json == {"weight": 57.61, "unit": "kg", "extrapolated": False, "model": "a" * 16}
+
+
+@pytest.mark.parametrize("height", [20, 110, 20.0, 68, 1e2])
+def test_the_ends_of_the_human_range_are_in_it(height: float) -> None:
+    flat = Model(68.0, 2.0, 60.0, 76.0, 0.1, 127.0, "d" * 64, 80, 20, 1)
+    assert ask(client_of(Fixed(flat)), {"height": height}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "detail"),
+    [
+        (b"", "body", "is not JSON"),
+        (b"height=68", "body", "is not JSON"),
+        (b'{"height": 68', "body", "is not JSON"),
+        (b"\xff\xfe", "body", "not UTF-8"),
+        (b'{"height": NaN}', "body", "contains NaN"),
+        (b'{"height": Infinity}', "body", "contains Infinity"),
+        (b'{"height": -Infinity}', "body", "contains -Infinity"),
+        (b'{"height": 68, "height": 69}', "body", 'has the name "height" twice'),
+        (b"[" * 30_000 + b"]" * 30_000, "body", "nested too deeply"),
+        (b'{"height": ' + b"[" * 900 + b"]" * 900 + b"}", "height", "must be a number"),
+        (b'{"height": 1e999}', "height", "too large a number"),
+        (b'{"height": -1e999}', "height", "too large a number"),
+        (b'{"height": ' + b"9" * 60_000 + b"}", "height", "too large a number"),
+        (b'{"height": 99999999999999999999}', "height", "people are 20 to 110 in tall"),
+        ([68], "body", "send an object"),
+        (68, "body", "send an object"),
+        (None, "body", "send an object"),
+        ({}, "height", "one of the two"),
+        ({"unit": "in"}, "height", "one of the two"),
+        ({"height": 68, "heights": [68]}, "height", "one of the two"),
+        ({"height": 68, "": 1}, "", "is not known"),
+        ({"height": 68, "wieght": 1}, "wieght", "is not known"),
+        ({"height": 68, "x" * 10_000: 1}, "x" * 80, "is not known"),
+        ({"height": 68, "\ud800": 1}, "\ud800", "is not known"),
+        ({"height": "68"}, "height", 'is "68"; it must be a number'),
+        ({"height": True}, "height", "is true; it must be a number"),
+        ({"height": None}, "height", "is null; it must be a number"),
+        ({"height": [68]}, "height", "must be a number"),
+        ({"height": {}}, "height", "must be a number"),
+        ({"height": -68}, "height", "-68; people are"),
+        ({"height": 0}, "height", "people are"),
+        ({"height": 19.99}, "height", "people are"),
+        ({"height": 110.01}, "height", "people are"),
+        ({"height": 50.7, "unit": "cm"}, "height", "people are 50.8 to 279.4 cm tall"),
+        ({"height": 68, "unit": "m"}, "unit", 'must be "in" or "cm"'),
+        ({"height": 68, "unit": ["in"]}, "unit", 'must be "in" or "cm"'),
+        ({"height": 68, "unit": None}, "unit", 'must be "in" or "cm"'),
+        ({"heights": 68}, "heights", "must be a list"),
+        ({"heights": []}, "heights", "must be a list"),
+        ({"heights": {"0": 68}}, "heights", "must be a list"),
+        ({"heights": [68, "69"]}, "heights[1]", "must be a number"),
+        ({"heights": [68, 69, False]}, "heights[2]", "must be a number"),
+        ({"heights": [68, 5]}, "heights[1]", "people are"),
+    ],
+)
+def test_bad_input_is_answered_with_the_field_at_fault(client: FlaskClient, body: Any, field: str, detail: str) -> None:
+    found = problem(ask(client, body), 400)
+    assert found["field"] == field
+    assert detail in found["detail"]
+    assert len(found["detail"]) < 300
+
+
+def test_a_height_without_a_sensible_weight_is_refused_with_what_the_model_knows() -> None:
+    steep = Model(66.0, 4.0, 54.0, 79.0, 31.0, 161.0, "d" * 64, 80, 20, 1)  # like a fit to men and women
+    found = problem(ask(client_of(Fixed(steep)), {"heights": [66, 36]}), 400)
+    assert found["field"] == "heights[1]"
+    assert "no sensible weight for 36 in: it was fitted to heights from 54.0 to 79.0 in" in found["detail"]
+
+
+def test_a_thousand_heights_are_answered_and_one_more_is_too_many(client: FlaskClient) -> None:
+    assert len(ask(client, {"heights": [68.123456789012345] * 1_000}).json["weights"]) == 1_000
+    assert problem(ask(client, {"heights": [68] * 1_001}), 413)["field"] == "heights"
+
+
+def test_a_body_of_ten_megabytes_is_too_large(client: FlaskClient) -> None:
+    found = problem(ask(client, b'{"heights": [' + b"68," * 3_500_000 + b"68]}"), 413)
+    assert found["field"] == "body"
+    assert "larger than 65536 bytes" in found["detail"]
+
+
+@pytest.mark.parametrize("content_type", [None, "", "text/plain", "application/x-www-form-urlencoded", "text/json"])
+def test_a_body_that_is_not_declared_as_json_is_415(client: FlaskClient, content_type: str | None) -> None:
+    found = problem(ask(client, {"height": 68}, content_type=content_type), 415)
+    assert found["field"] == "Content-Type"
+
+
+def test_a_charset_is_no_reason_to_refuse(client: FlaskClient) -> None:
+    assert ask(client, {"height": 68}, content_type="application/json; charset=utf-8").status_code == 200
+
+
+def test_a_compressed_body_is_415(client: FlaskClient) -> None:
+    found = problem(ask(client, {"height": 68}, headers={"Content-Encoding": "gzip"}), 415)
+    assert found["field"] == "Content-Encoding"
+
+
+@pytest.mark.parametrize("path", ["/", "/predict/", "//predict", "/Predict", "/static/x", "/%00", "/predict%2f", "/é"])
+def test_an_unknown_path_is_404_without_html(client: FlaskClient, path: str) -> None:
+    problem(client.get(path), 404)
+    problem(client.post(path, json={"height": 68}), 404)
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/predict"), ("DELETE", "/predict"), ("POST", "/healthz")])
+def test_a_wrong_method_is_405_and_names_the_right_ones(client: FlaskClient, method: str, path: str) -> None:
+    response = client.open(path, method=method)
+    problem(response, 405)
+    assert response.headers["Allow"]
+
+
+def test_without_a_model_the_service_lives_but_is_not_ready() -> None:
+    client = client_of(Fixed(None))
+    assert client.get("/healthz").json == {"status": "ok"}
+    for response in (client.get("/readyz"), ask(client, {"height": 68})):
+        assert problem(response, 503)["detail"] == "No model was loaded yet."
+        assert response.headers["Retry-After"]
+    assert client.get("/version").json["model"] is None  # type: ignore[index] # the answer is an object
+    assert "model_ready 0.0" in client.get("/metrics").text
+
+
+def test_bad_input_is_bad_before_a_model_is_loaded_too() -> None:
+    problem(ask(client_of(Fixed(None)), {"height": "x"}), 400)
+
+
+def test_version_names_model_data_and_code(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RELEASE", "sha256:" + "f" * 64)
+    found = client.get("/version").json
+    assert found == {
+        "model": {
+            "version": "a" * 16,
+            "sha256": "a" * 64,
+            "data": MANIFEST["data"],
+            "trained_by": MANIFEST["code"],
+            "created": "2026-11-21T00:00:00Z",
+        },
+        "release": "sha256:" + "f" * 64,
+        "code": release.code_hash(),
+    }
+
+
+def samples(client: FlaskClient) -> dict[tuple[str, ...], float]:
+    return {
+        (sample.name, *(value for name, value in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(client.get("/metrics").text)
+        for sample in family.samples
+    }
+
+
+def test_metrics_count_requests_by_route_and_status_and_the_predictions() -> None:
+    client = client_of(Fixed())
+    ask(client, {"height": 68})
+    ask(client, {"heights": [68, 69, 70]})
+    ask(client, {"height": "x"})
+    client.get("/nowhere/1")
+    client.get("/nowhere/2")
+    found = samples(client)
+    assert found["http_requests_total", "/predict", "200"] == 2
+    assert found["http_requests_total", "/predict", "400"] == 1
+    assert found["http_requests_total", "none", "404"] == 2
+    assert found["http_request_duration_seconds_count", "/predict"] == 3
+    assert found["predictions_total", "a" * 16] == 4
+    assert found["model_ready",] == 1
+    assert found["model_info", "d" * 16, "a" * 16] == 1
+    assert found["model_loads_total", "refused"] == 0
+    assert found["lake_records_total", "dropped"] == 0
+
+
+def test_no_path_that_a_client_invents_becomes_a_time_series() -> None:
+    client = client_of(Fixed())
+    before = len(samples(client))
+    for number in range(50):
+        client.get(f"/invented/{number}")
+        client.open("/predict", method=f"M{number}")
+    assert len(samples(client)) - before < 60  # two routes with one new status each, and their buckets
+
+
+def test_a_model_that_was_refused_shows_in_readyz_and_metrics(stores: Stores) -> None:
+    models = Models(stores.models)
+    first = stores.publish(seed=1)
+    models.refresh()
+    client = client_of(models)
+    second = stores.publish(seed=2)
+    stores.damage(f"versions/{second}/model.json", b"{}")
+    models.refresh()
+    ready = client.get("/readyz")
+    assert ready.status_code == 200
+    assert ready.json is not None
+    assert ready.json["model"] == first
+    assert "The published model was refused" in ready.json["detail"]
+    found = samples(client)
+    assert found["model_stale",] == 1
+    assert found["model_loads_total", "refused"] == 1
+    assert ask(client, {"height": 68}).json["model"] == first
+
+
+def test_each_prediction_is_a_record_in_the_lake(stores: Stores) -> None:
+    app = service.create_app(Fixed(), stores.lake)
+    lake = app.extensions["lake"]
+    lake.start()
+    client = app.test_client()
+    ask(client, {"height": 68})
+    ask(client, {"heights": [172.72, 200], "unit": "cm"})
+    ask(client, {"heights": [68, "x"]})
+    lake.stop()
+    lines = [
+        json.loads(line)
+        for key in stores.keys("data")
+        for line in stores.s3.get_object(Bucket="data", Key=key)["Body"].read().splitlines()
+    ]
+    assert [round(line["height_in"], 6) for line in lines] == [68.0, 68.0, round(200 / 2.54, 6)]
+    assert {line["model"] for line in lines} == {"a" * 16}
+    assert lines[0]["weight_lb"] == 127.0
+    assert samples(client)["lake_records_total", "written"] == 3
+
+
+def test_a_lake_that_is_full_fails_no_prediction(stores: Stores) -> None:
+    app = service.create_app(Fixed(), stores.lake)  # its thread is not started: nothing empties the queue
+    client = app.test_client()
+    for _ in range(11):
+        assert ask(client, {"heights": [68] * 1_000}).status_code == 200
+    assert samples(client)["lake_records_total", "dropped"] == 1_000
+
+
+def test_an_answer_is_one_models_even_while_models_change() -> None:
+    other = Model(68.0, 2.0, 60.0, 76.0, 6.0, 200.0, "d" * 64, 80, 20, 1)
+    models = Fixed()
+    served = [models.served, Served(Version("c" * 16, "b" * 64, MANIFEST, other), None)]
+    client = client_of(models)
+    stop = threading.Event()
+
+    def change() -> None:
+        while not stop.is_set():
+            for each in served:
+                models.served = each
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        found = [ask(client, {"heights": [68] * 50}).json for _ in range(200)]
+    finally:
+        stop.set()
+        thread.join()
+    assert {(answer["model"], *set(answer["weights"])) for answer in found} <= {("a" * 16, 127.0), ("c" * 16, 200.0)}
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["height", "heights", "unit"]) | st.text(), inner),
+    max_leaves=20,
+)
+QUICK = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def judge(response: Any) -> None:
+    """Any input is answered with weights or with a problem that names what is wrong."""
+    if response.status_code == 200:
+        weights = response.json.get("weights", [response.json.get("weight")])
+        assert all(0 < weight < 2_000 for weight in weights)
+    else:
+        assert response.status_code in (400, 413, 415)
+        assert "field" in problem(response, response.status_code)
+
+
+@QUICK
+@given(JSON)
+def test_arbitrary_json_is_answered_or_refused(client: FlaskClient, body: Any) -> None:
+    judge(ask(client, body))
+
+
+@QUICK
+@given(st.fixed_dictionaries({}, optional={"height": JSON, "heights": st.lists(JSON), "unit": JSON}))
+def test_arbitrary_values_of_the_known_fields_are_answered_or_refused(client: FlaskClient, body: Any) -> None:
+    judge(ask(client, body))
+
+
+@QUICK
+@given(st.binary(), st.sampled_from(["application/json", "text/plain", "application/json; charset=\xff"]) | st.text())
+def test_arbitrary_bytes_and_types_are_answered_or_refused(client: FlaskClient, body: bytes, content_type: str) -> None:
+    header = content_type.encode("latin-1", "replace").decode("latin-1").replace("\r", "").replace("\n", "")
+    judge(client.post("/predict", data=body, headers={"Content-Type": header}))
+
+
+@QUICK
+@given(st.floats(20, 110), st.sampled_from(["in", "cm"]))
+def test_every_human_height_gets_a_weight_in_either_unit(inches: float, unit: str) -> None:
+    flat = Model(68.0, 2.0, 60.0, 76.0, 1.0, 127.0, "d" * 64, 80, 20, 1)
+    height = inches if unit == "in" else min(max(inches * 2.54, 50.8), 279.4)
+    judged = ask(client_of(Fixed(flat)), {"height": height, "unit": unit})
+    assert judged.status_code == 200

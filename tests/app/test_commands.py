@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from app import __main__ as commands
+from app import dataset
+
+if TYPE_CHECKING:
+    from tests.app.conftest import Stores
+
+Run = Callable[..., tuple[int, dict[str, Any], str]]
+
+
+@pytest.fixture
+def run(stores: Stores, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command in this process: its exit code, its JSON line and what it says."""
+    monkeypatch.setenv("DATA_STORE", "s3://data/people/")
+    monkeypatch.setenv("MODEL_STORE", "s3://models/height-weight/")
+
+    def command(*arguments: str) -> tuple[int, dict[str, Any], str]:
+        code = commands.main(list(arguments))
+        out, error = capsys.readouterr()
+        assert out.count("\n") == (1 if code == 0 else 0)
+        assert error.count("\n") == 1
+        return code, json.loads(out) if out else {}, error
+
+    return command
+
+
+def test_the_commands_lead_a_model_into_service_and_back(run: Run) -> None:
+    code, trained, said = run("train")
+    assert (code, trained["command"], trained["rows"]) == (0, "train", 25_000)
+    assert said == (
+        f"Model {trained['version']} is trained (25000 people, data {trained['data_version']}, rmse 10.108 lb).\n"
+    )
+    assert "was there already" in run("train")[2]
+    assert run("publish")[0] == 1
+    code, evaluated, said = run("evaluate")
+    assert (code, evaluated["version"]) == (0, trained["version"])
+    assert evaluated["metrics"]["rmse"] < evaluated["baseline"]["rmse"]
+    assert run("publish")[1]["version"] == trained["version"]
+    assert "is the current one already" in run("publish")[2]
+    other = run("train", "--seed", "2")[1]["version"]
+    assert run("evaluate", "--version", other)[0] == run("publish", "--version", other)[0] == 0
+    assert run("rollback")[1]["version"] == trained["version"]
+    code, _, said = run("rollback")
+    assert (code, said[:9]) == (1, "rollback:")
+
+
+def test_a_table_of_the_users_own_is_trained_on(run: Run, tmp_path: Path, stores: Stores) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text("height,weight\n" + "".join(f"{60 + i / 10},{100 + i}\n" for i in range(100)))
+    code, trained, _ = run("train", "--data", str(path))
+    assert (code, trained["rows"]) == (0, 100)
+    key = f"people/versions/{trained['data_version']}/manifest.json"
+    manifest = json.loads(stores.s3.get_object(Bucket="data", Key=key)["Body"].read())
+    assert manifest["source"].startswith("file, SHA-256 ")
+    assert run("train", "--data", str(path))[1]["created"] is False
+
+
+def test_a_bad_table_ends_with_a_sentence_and_exit_code_1(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text("height,weight\n68,heavy\n")
+    assert run("train", "--data", str(path))[::2] == (
+        1,
+        "train: people.csv, row 2, column weight: 'heavy' is not a number.\n",
+    )
+
+
+def test_generate_writes_the_table_once_and_never_over_another_file(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    assert run("generate", "--output", str(path))[1]["rows"] == 25_000
+    assert dataset.parse_csv(path.read_bytes(), "people.csv") == dataset.generate()
+    assert run("generate", "--output", str(path))[0] == 0
+    code, _, said = run("generate", "--output", str(path), "--seed", "2")
+    assert (code, "exists and is another file" in said) == (1, True)
+    assert run("generate", "--output", str(tmp_path / "none" / "x.csv"))[0] == 1
+
+
+@pytest.mark.parametrize(("name", "command"), [("DATA_STORE", "train"), ("MODEL_STORE", "publish")])
+def test_a_missing_store_is_named(run: Run, monkeypatch: pytest.MonkeyPatch, name: str, command: str) -> None:
+    monkeypatch.delenv(name)
+    code, _, said = run(command)
+    assert (code, said.startswith(f"{command}: {name} is not set")) == (1, True)
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["train", "--seed", "-1"], ["publish", "--version", "latest"]])
+def test_wrong_arguments_are_exit_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        commands.main(arguments)
+    assert caught.value.code == 2
+    assert "usage: python -m app" in capsys.readouterr().err

@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import pytest
+
+from tests.app.processes import ROOT, Running, environment, moto_server, run, wait_until_ready
+
+pytestmark = pytest.mark.slow
+HEAD = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[str]:
+    with moto_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def published(emulator: str) -> dict[str, str]:
+    """The environment of a service whose model is published."""
+    variables = environment(emulator)
+    for command in ("train", "evaluate", "publish"):
+        result = run([command], variables)
+        assert result.returncode == 0, result.stderr
+    return variables
+
+
+@pytest.fixture
+def service(published: dict[str, str]) -> Iterator[Running]:
+    with Running(published) as running:
+        wait_until_ready(running.url)
+        yield running
+
+
+def exchange(url: str, request: bytes, then: Any = None) -> tuple[int, dict[str, Any]]:
+    """Sends raw bytes and reads the whole answer: status and JSON. `then` is called before the last byte."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        if then:
+            connection.sendall(request[:-1])
+            then()
+            connection.sendall(request[-1:])
+        else:
+            connection.sendall(request)
+        answer = b""
+        connection.settimeout(10)
+        while chunk := connection.recv(65536):
+            answer += chunk
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return int(head.split()[1]), json.loads(body)
+
+
+def post(body: bytes, *headers: bytes) -> bytes:
+    lines = b"".join(header + b"\r\n" for header in headers) or b"Content-Length: %d\r\n" % len(body)
+    return HEAD + b"Connection: close\r\n" + lines + b"\r\n" + body
+
+
+def test_the_service_is_ready_well_below_a_second_and_a_half(published: dict[str, str]) -> None:
+    start = time.perf_counter()
+    with Running(published) as running:
+        wait_until_ready(running.url)
+        assert time.perf_counter() - start < 1.5
+
+
+def test_the_service_listens_on_loopback_and_answers(service: Running) -> None:
+    assert service.url.startswith("http://127.0.0.1:")
+    status, answer = exchange(service.url, post(b'{"height": 68}'))
+    assert status == 200
+    assert answer["weight"] == pytest.approx(127.1, abs=0.3)
+    chunked = post(b"e\r\n" + b'{"height": 68}' + b"\r\n0\r\n\r\n", b"Transfer-Encoding: chunked")
+    assert exchange(service.url, chunked) == (200, answer)
+
+
+def test_a_body_of_ten_megabytes_is_413_with_and_without_a_length(service: Running) -> None:
+    body = b'{"heights": [' + b"68," * 3_500_000 + b"68]}"
+    before = peak_memory(service)
+    with_length = exchange(service.url, post(body))
+    chunks = b"%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n"
+    without = exchange(service.url, post(chunks, b"Transfer-Encoding: chunked"))
+    assert with_length[0] == without[0] == 413
+    assert with_length[1]["field"] == without[1]["field"] == "body"
+    assert peak_memory(service) - before < 5 * 1024  # KiB: it is forgotten as it arrives
+
+
+def peak_memory(service: Running) -> int:
+    status = Path(f"/proc/{service.process.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0])
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GARBAGE\r\n\r\n", 400),
+        (b"POST /predict HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400),
+        (post(b"zz\r\n", b"Transfer-Encoding: chunked"), 400),
+        (post(b"", b"Content-Length: 99999999999"), 413),
+        (b"GET / HTTP/1.1\r\nX: ".ljust(32 * 1024, b"y"), 431),
+        (b"GET /%ff%00 HTTP/1.1\r\nHost: <script>\r\nConnection: close\r\n\r\n", 404),
+    ],
+)
+def test_what_is_hardly_http_is_a_problem_document_too(service: Running, request_: bytes, status: int) -> None:
+    found, answer = exchange(service.url, request_)
+    assert (found, answer["status"]) == (status, status)
+    assert answer["type"] == "about:blank"
+
+
+def test_a_request_under_way_is_answered_before_the_stop(service: Running) -> None:
+    def stop() -> None:
+        time.sleep(0.1)
+        service.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+
+    status, answer = exchange(service.url, post(b'{"height": 68}'), stop)
+    assert (status, answer["unit"]) == (200, "lb")
+    assert service.process.wait(10) == 0
+    with pytest.raises(OSError, match="refused"):
+        urlopen(service.url + "/healthz")
+
+
+def test_a_stop_writes_the_predictions_to_the_lake_first(service: Running, emulator: str) -> None:
+    count = len(lake_lines(service))
+    for _ in range(3):
+        exchange(service.url, post(b'{"heights": [68, 69]}'))
+    start = time.monotonic()
+    service.process.send_signal(signal.SIGTERM)
+    assert service.process.wait(10) == 0
+    assert time.monotonic() - start < 5
+    assert len(lake_lines(service)) - count == 6
+
+
+def lake_lines(service: Running) -> list[str]:
+    s3 = service.s3()
+    keys = [item["Key"] for item in s3.list_objects_v2(Bucket="data", Prefix="lake/").get("Contents", [])]
+    return [line for key in keys for line in s3.get_object(Bucket="data", Key=key)["Body"].read().splitlines()]
+
+
+def test_two_stop_signals_and_an_interrupt_end_it_all_the_same(published: dict[str, str]) -> None:
+    with Running(published) as running:
+        wait_until_ready(running.url)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGTERM):
+            running.process.send_signal(number)
+        assert running.process.wait(10) == 0
+
+
+def test_many_clients_at_once_are_all_answered(service: Running) -> None:
+    answers: list[int] = []
+
+    def client() -> None:
+        for _ in range(20):
+            answers.append(exchange(service.url, post(b'{"height": 68}'))[0])
+
+    threads = [threading.Thread(target=client) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert answers == [200] * 160
+
+
+def test_with_the_store_away_it_lives_unready_and_says_why(published: dict[str, str]) -> None:
+    away = {**published, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+    with Running(away) as running:
+        assert json.load(urlopen(running.url + "/healthz"))["status"] == "ok"
+        detail = ""
+        end = time.monotonic() + 10
+        while "could not be read" not in detail and time.monotonic() < end:
+            with pytest.raises(HTTPError) as caught:
+                urlopen(running.url + "/readyz")
+            assert caught.value.code == 503
+            detail = json.load(caught.value)["detail"]
+            time.sleep(0.1)
+        assert "EndpointConnectionError" in detail
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(20) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"MODEL_STORE": ""}, "serve: MODEL_STORE is not set"),
+        ({"MODEL_STORE": "models"}, "serve: 'models' is not a store"),
+        ({"LAKE": "lake"}, "serve: 'lake' is not a store"),
+        ({"PORT": "http"}, "serve: PORT is 'http'"),
+        ({"PORT": "65536"}, "serve: PORT is '65536'"),
+        ({"HOST": "not an address"}, "serve: HOST 'not an address' is not an address"),
+        ({"HOST": "203.0.113.1"}, "serve: 203.0.113.1:0 cannot be listened on"),
+    ],
+)
+def test_a_wrong_setting_stops_it_with_a_sentence(
+    published: dict[str, str], change: dict[str, str], sentence: str
+) -> None:
+    result = run(["serve"], {**published, **change})
+    assert result.returncode == 1
+    assert result.stderr.startswith(sentence)
+    assert "Traceback" not in result.stderr
+
+
+def test_a_port_in_use_is_told(published: dict[str, str], service: Running) -> None:
+    port = service.url.rpartition(":")[2]
+    result = run(["serve"], {**published, "PORT": port})
+    assert (result.returncode, f"127.0.0.1:{port} cannot be listened on: Address already in use" in result.stderr) == (
+        1,
+        True,
+    )
+
+
+def test_the_script_prints_the_answer_as_it_is(service: Running) -> None:
+    for arguments in ([], ["68"], ["68", service.url], ["68", service.url + "/"]):
+        result = run_script(arguments, {"PORT": service.url.rpartition(":")[2]})
+        assert result.returncode == 0
+        assert json.loads(result.stdout)["unit"] == "lb"
+        assert result.stderr == ""
+
+
+def test_the_script_fails_with_the_services_own_words(service: Running) -> None:
+    result = run_script(["tall", service.url])
+    assert result.returncode == 1
+    assert json.loads(result.stdout)["field"] == "body"
+    assert "the service refused the request (status 400)" in result.stderr
+
+
+def test_the_script_says_so_when_nothing_answers_or_curl_is_missing() -> None:
+    result = run_script(["68", "http://127.0.0.1:1"])
+    assert result.returncode == 1
+    assert "nothing answers at http://127.0.0.1:1" in result.stderr
+    result = run_script(["68"], {"PATH": "/nowhere"})
+    assert result.returncode == 127
+    assert "curl is not installed" in result.stderr
+
+
+def test_the_script_sends_nothing_of_this_machine_through_a_proxy(service: Running) -> None:
+    result = run_script(["68", service.url], {"http_proxy": "http://127.0.0.1:1"})
+    assert result.returncode == 0
+
+
+def run_script(arguments: list[str], variables: dict[str, str] | None = None) -> Any:
+    return run(arguments, variables or {}, program=["/bin/sh", str(ROOT / "make_prediction.sh")])
