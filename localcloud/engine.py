@@ -135,8 +135,6 @@ class Engine:
         old = self.ledger.claim((registration.urn, *registration.aliases), registration.urn)
         resource = self._resource(registration, registration.inputs, "")
         self.ledger.keep(replace(resource, outputs=old.outputs if old else {}), old)
-        if old is None:
-            self._tell("done", "create", resource)
         return "", {}
 
     # Steps of custom resources

@@ -103,7 +103,12 @@ class Judge:
     def _refuse(self, violations: Sequence[Violation]) -> None:
         mandatory = [violation for violation in violations if violation.level == "mandatory"]
         if mandatory:
-            count = "1 mandatory policy violation" if len(mandatory) == 1 else f"{len(mandatory)} policy violations"
+            count = (
+                "1 mandatory policy violation"
+                if len(mandatory) == 1
+                else f"{len(mandatory)} mandatory policy violations"
+            )
             raise PolicyViolationError(
-                f"Stopped by {count}: " + "; ".join(f"{one.policy}: {one.message}" for one in mandatory[:3])
+                f"Stopped by {count}: "
+                + "; ".join(f"{one.policy}: {' '.join(one.message.split())}" for one in mandatory[:3])
             )

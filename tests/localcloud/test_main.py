@@ -1,0 +1,152 @@
+"""The command line, over a cloud in memory."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from localcloud import __main__ as cli
+from tests.localcloud.clouds import World
+
+PROGRAM = """
+a = Thing("a", value="1", password=pulumi.Output.secret("hunter2"))
+pulumi.export("arn", a.arn)
+pulumi.export("password", a.value.apply(lambda _: pulumi.Output.secret("hunter2")))
+"""
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "correct horse")
+    world = World(tmp_path)
+    world.program(PROGRAM)
+    monkeypatch.setattr(cli, "providers", world.factories)
+    return world
+
+
+def run(world: World, command: str, *words: str) -> int:
+    return cli.main([command, "-C", str(world.root), "-s", "dev", *words])
+
+
+def test_up_then_output_then_destroy(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(world, "up") == 0
+    said = capsys.readouterr().err
+    assert "+ create  test:index:Thing a" in said
+    assert "1 created, 0 unchanged" in said
+    assert run(world, "output", "arn") == 0
+    assert capsys.readouterr().out == "arn:a-1\n"
+    assert run(world, "destroy") == 0
+    assert world.cloud.resources == {}
+
+
+def test_json_is_all_that_standard_output_holds(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    run(world, "up", "--json")
+    document = json.loads(capsys.readouterr().out)
+    assert document["steps"]["create"] == 1
+    assert document["outputs"] == {"arn": "arn:a-1", "password": "[secret]"}
+
+
+def test_secrets_are_masked_everywhere_unless_asked_for(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (("preview", "--diff"), ("up", "--diff"), ("output",), ("output", "--json"), ("export",)):
+        run(world, *words)
+    printed = capsys.readouterr()
+    assert "hunter2" not in printed.out + printed.err
+    run(world, "output", "password", "--show-secrets")
+    assert capsys.readouterr().out == "hunter2\n"
+
+
+def test_diff_shows_the_properties_that_change(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    run(world, "up")
+    world.program(PROGRAM.replace('"1"', '"2"'))
+    capsys.readouterr()
+    run(world, "preview", "--diff")
+    assert "~ value: '1' => '2'" in capsys.readouterr().err
+
+
+def test_expect_no_changes_fails_when_something_would_change(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(world, "preview", "--expect-no-changes") == 1
+    assert "No changes were expected, and there are 1" in capsys.readouterr().err
+    run(world, "up")
+    assert run(world, "up", "--expect-no-changes") == 0
+
+
+def test_what_is_exported_can_be_imported(
+    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(world, "up")
+    capsys.readouterr()
+    run(world, "export")
+    text = capsys.readouterr().out
+    world.project().state_file.unlink()
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    assert run(world, "import") == 0
+    assert run(world, "up", "--expect-no-changes") == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("nonsense", "cannot be read"),
+        ("[]", "no deployment"),
+        (
+            '{"version": 3, "deployment": {"resources": [{"urn": "urn:pulumi:x::y::t::n", "type": "t"}]}}',
+            "another stack",
+        ),
+    ],
+)
+def test_a_state_that_is_none_of_ours_is_refused_and_the_old_one_stays(
+    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, text: str, sentence: str
+) -> None:
+    run(world, "up")
+    before = world.project().state_file.read_bytes()
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    assert run(world, "import") == 1
+    assert sentence in capsys.readouterr().err
+    assert world.project().state_file.read_bytes() == before
+
+
+def test_an_error_is_one_sentence_and_no_traceback(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["up", "-C", str(world.root), "-s", "nowhere"]) == 1
+    assert capsys.readouterr().err.startswith("error: There is no stack 'nowhere'")
+
+
+def test_refresh_tells_what_is_gone(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    run(world, "up")
+    world.cloud.resources.clear()
+    capsys.readouterr()
+    assert run(world, "refresh", "--expect-no-changes") == 1
+    said = capsys.readouterr().err
+    assert "? gone    test:index:Thing a" in said
+    assert "1 gone, 0 drifted" in said
+
+
+PACK = """
+from pulumi_policy import EnforcementLevel, PolicyPack, ResourceValidationPolicy
+
+def no_ones(args, report):
+    if args.props.get("value") == "1":
+        report("the value is one; take two")
+
+PolicyPack("pack", policies=[ResourceValidationPolicy(
+    name="no-ones", description="No ones.", enforcement_level=EnforcementLevel.{level}, validate=no_ones)])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("level", ["MANDATORY", "ADVISORY"])
+def test_a_mandatory_violation_stops_before_the_first_change(
+    world: World, tmp_path: Path, capfd: pytest.CaptureFixture[str], level: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "_preview_first", lambda _options: None)  # its process would not know the cloud in memory
+    pack = tmp_path / "pack"
+    pack.mkdir()
+    (pack / "PulumiPolicy.yaml").write_text("runtime: python\n")
+    (pack / "__main__.py").write_text(PACK.replace("{level}", level))
+    world.program('Thing("b", opts=Options(depends_on=[Thing("a", value="1")]))')
+    assert run(world, "preview", "--policy-pack", str(pack)) == (level == "MANDATORY")
+    assert run(world, "up", "--policy-pack", str(pack)) == (level == "MANDATORY")
+    assert "no-ones on a: No ones. the value is one; take two" in capfd.readouterr().err
+    assert len(world.cloud.resources) == (0 if level == "MANDATORY" else 2)
