@@ -166,7 +166,7 @@ class StateFile:
         time = _now()
         deployment: dict[str, Any] = {
             "manifest": {"time": time, "magic": hashlib.sha256(b"").hexdigest(), "version": ""},
-            "secrets_providers": {"type": "passphrase", "state": {"salt": self.salt()}},
+            **({"secrets_providers": {"type": "passphrase", "state": {"salt": self._salt}}} if self._salt else {}),
             "resources": rows,
             **self._extra,
         }
@@ -179,7 +179,7 @@ class StateFile:
         write_private(self.path, json.dumps(self.render(snapshot), indent=1))
 
     def salt(self) -> str:
-        """The passphrase's salt, made when the first state is written."""
+        """The passphrase's salt, made when the first secret is written."""
         if self._salt is None:
             self._salt = new_salt(self._passphrase())
         return self._salt
