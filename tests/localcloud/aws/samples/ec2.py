@@ -36,6 +36,12 @@ def add_route(account: Account, made: str, _: Any) -> None:
     ec2(account).create_route(RouteTableId=made, DestinationCidrBlock="192.168.0.0/16", GatewayId=gateway)
 
 
+def lead_elsewhere(account: Account, _: str, outputs: Any) -> None:
+    gateway = ec2(account).create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    where = {"RouteTableId": outputs["routeTableId"], "DestinationCidrBlock": outputs["destinationCidrBlock"]}
+    ec2(account).replace_route(**where, GatewayId=gateway)
+
+
 SAMPLES = {
     "vpc": Sample(
         "aws:ec2/vpc:Vpc",
@@ -52,7 +58,7 @@ SAMPLES = {
             "enableNetworkAddressUsageMetrics": vpc_attribute("EnableNetworkAddressUsageMetrics", True),
             "tags": tag,
         },
-        absent=frozenset({"ipv6AssociationId", "ipv6CidrBlock"}),
+        absent=frozenset({"ipv6AssociationId"}),
     ),
     "vpc-with-ipv6": Sample(
         "aws:ec2/vpc:Vpc",
@@ -73,10 +79,12 @@ SAMPLES = {
             "assignIpv6AddressOnCreation": subnet_attribute("AssignIpv6AddressOnCreation", True),
             "tags": tag,
         },
+        absent=frozenset({"ipv6CidrBlockAssociationId"}),
     ),
     "other-subnet": Sample(
         "aws:ec2/subnet:Subnet",
         {"vpcId": Ref("vpc"), "cidrBlock": "10.0.1.0/24", "availabilityZoneId": "euc1-az3"},
+        absent=frozenset({"ipv6CidrBlockAssociationId"}),
     ),
     "ipv6-subnet": Sample(
         "aws:ec2/subnet:Subnet",
@@ -112,5 +120,25 @@ SAMPLES = {
     "gateway-association": Sample(
         "aws:ec2/routeTableAssociation:RouteTableAssociation",
         {"routeTableId": Ref("bare-table"), "gatewayId": Ref("internet-gateway")},
+    ),
+    "route": Sample(
+        "aws:ec2/route:Route",
+        {
+            "routeTableId": Ref("bare-table"),
+            "destinationCidrBlock": "0.0.0.0/0",
+            "gatewayId": Ref("internet-gateway"),
+        },
+        changes={"gatewayId": Ref("loose-gateway")},
+        behind={"gatewayId": lead_elsewhere},
+        absent=frozenset({"instanceId", "instanceOwnerId"}),
+    ),
+    "ipv6-route": Sample(
+        "aws:ec2/route:Route",
+        {
+            "routeTableId": Ref("bare-table"),
+            "destinationIpv6CidrBlock": "::/0",
+            "gatewayId": Ref("internet-gateway"),
+        },
+        absent=frozenset({"instanceId", "instanceOwnerId"}),
     ),
 }

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from localcloud.aws.account import Account
-from samples.ec2 import OTHER_TAGS, TAGS, ec2, tag
 from tests.localcloud.aws.samples import Ref, Sample
+from tests.localcloud.aws.samples.ec2 import OTHER_TAGS, TAGS, ec2, tag
 
 READ_ONLY = json.dumps(
     {
@@ -48,6 +48,7 @@ SAMPLES = {
         },
         changes={"routeTableIds": [Ref("bare-table"), Ref("route-table")], "policy": READ_ONLY, "tags": OTHER_TAGS},
         behind={"routeTableIds": drop("RemoveRouteTableIds", "routeTableIds"), "tags": tag},
+        absent=frozenset({"cidrBlocks"}),
     ),
     "interface-endpoint": Sample(
         "aws:ec2/vpcEndpoint:VpcEndpoint",
@@ -93,15 +94,6 @@ SAMPLES = {
             "logDestinationType": "cloud-watch-logs",
             "logFormat": "${srcaddr} ${dstaddr}",
             "maxAggregationInterval": 60,
-            "iamRoleArn": ROLE,
-        },
-    ),
-    "eni-flow-log": Sample(
-        "aws:ec2/flowLog:FlowLog",
-        {
-            "eniId": Ref("interface-endpoint", "networkInterfaceIds"),
-            "trafficType": "ALL",
-            "logDestination": GROUP,
             "iamRoleArn": ROLE,
         },
     ),

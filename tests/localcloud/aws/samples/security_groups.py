@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from localcloud.aws.account import Account
-from samples.ec2 import OTHER_TAGS, TAGS, ec2, tag
 from tests.localcloud.aws.samples import Ref, Sample
+from tests.localcloud.aws.samples.ec2 import OTHER_TAGS, TAGS, ec2, tag
 
 SSH = {"protocol": "tcp", "fromPort": 22, "toPort": 22, "cidrBlocks": ["192.0.2.0/24"], "description": "by hand"}
 WEB = {"protocol": "tcp", "fromPort": 443, "toPort": 443, "cidrBlocks": ["0.0.0.0/0"], "ipv6CidrBlocks": ["::/0"]}
@@ -118,7 +118,9 @@ SAMPLES = {
         behind={"ingress": open_ssh, "egress": open_egress, "tags": tag},
         absent=frozenset({"namePrefix"}),
     ),
-    "own-default-group": Sample("aws:ec2/defaultSecurityGroup:DefaultSecurityGroup", {"ingress": [SSH]}),
+    "own-default-group": Sample(
+        "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup", {"ingress": [SSH]}, absent=frozenset({"namePrefix"})
+    ),
     **rules("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", "ingress"),
     **rules("aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule", "egress"),
 }
