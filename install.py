@@ -292,8 +292,9 @@ def fill(root: Path, level: str, fresh: bool) -> None:
     uv = str(root / ".venv/bin/uv")
     environment = dict(os.environ, PIP_USER="0", PIP_DISABLE_PIP_VERSION_CHECK="1")
     if not os.path.exists(uv):
-        pip = [python, "-I", "-m", "pip", "install", "--progress-bar", "off", "--require-hashes", "--no-deps"]
-        run([*pip, "-r", "requirements/install.txt"], "uv, which installs the rest", environment, root)
+        # without a retry, pip does not tell an index that is out of reach from one that lacks the package
+        pip = [python, "-I", "-m", "pip", "install", "--retries", "2", "--progress-bar", "off", "--require-hashes"]
+        run([*pip, "--no-deps", "-r", "requirements/install.txt"], "uv, which installs the rest", environment, root)
     listing = subprocess.run(
         [python, "-I", "-m", "pip", "config", "list"], stdout=subprocess.PIPE, env=environment, check=False
     ).stdout.decode("utf-8", "replace")
@@ -310,21 +311,24 @@ def fill(root: Path, level: str, fresh: bool) -> None:
 
 
 @contextlib.contextmanager
-def alone() -> Iterator[None]:
-    """One installation at a time; another one waits for it."""
-    with open(__file__, "rb") as lock:
+def alone(root: Path) -> Iterator[None]:
+    """One installation into a project at a time; another one waits for it."""
+    folder = os.open(str(root), os.O_RDONLY)
+    try:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             show("  …  waiting for another installation into .venv to end")
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            fcntl.flock(folder, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(folder)
 
 
 def install(root: Path, asked: str, free: Callable[[Path], int] = free_megabytes) -> bool:
     """Make `.venv` hold at least the level `asked`; True if anything had to be done. Errors: StoppedError."""
     check_python()
-    with alone():
+    with alone(root):
         have = installed(root)
         level = have["level"] if have and rank(have["level"]) > rank(asked) else asked
         if have and have["level"] == level and have["fingerprint"] == fingerprint(root, level):
