@@ -1,0 +1,100 @@
+# One command a job; `make` alone lists them. Every target installs what it needs first.
+.DEFAULT_GOAL := help
+.SILENT:
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/sh
+
+-include .env
+
+BIN := .venv/bin
+ENVIRONMENTS := local dev staging prod
+NOW := $(shell date +%s)
+SEED ?= $(NOW)
+PYTEST = $(BIN)/python -m pytest -q --no-header -n 2 --randomly-seed=$(SEED)
+SHELL_SCRIPTS = $(shell git ls-files '*.sh' .ci)
+IMAGE ?= groundwork-app
+TAG ?= $(shell git rev-parse --short=12 HEAD)$(shell git diff --quiet HEAD -- app requirements || echo -dirty)
+
+##@ Use
+
+up: install ## Bring the local environment up and get a prediction from it (DATA=people.csv: train on your own table)
+	$(BIN)/python up.py up $(if $(DATA),--data "$(DATA)")
+
+down: install ## Destroy the local environment and stop every process of it
+	$(BIN)/python up.py down
+
+preview: install ## Show what `make up` would change, and change nothing
+	$(BIN)/python up.py preview
+
+plan: install-plan ## Plan every environment without an account (STACK=dev: that one alone)
+	for stack in $(or $(STACK),$(ENVIRONMENTS)); do $(BIN)/python -m localcloud plan -C . -s $$stack || exit 1; done
+
+install: install-local ## Make .venv with what the local environment needs (PYTHON=... names an interpreter)
+
+install-%:
+	PYTHON="$(PYTHON)" ./install.sh $*
+
+##@ Develop
+
+init: install-dev ## Make .venv with everything, the commit hooks, and your .env
+	$(BIN)/pre-commit install
+	test -e .env || cp .env.template .env
+
+format: install-dev ## Bring the code into its form
+	$(BIN)/ruff format --quiet
+	$(BIN)/ruff check --quiet --fix --select I
+
+lint: install-dev ## Look for mistakes: code, types, shell scripts, secrets
+	$(BIN)/ruff check --quiet && echo "  ✓  lint"
+	$(BIN)/mypy --no-error-summary && echo "  ✓  types"
+	$(BIN)/shellcheck $(SHELL_SCRIPTS) && echo "  ✓  shell scripts"
+	git ls-files -z | xargs -0 .ci/secrets && echo "  ✓  no secrets"
+
+check: install-dev ## Form, lint, types and unit tests
+	$(BIN)/ruff format --quiet --check || { echo "Not in its form, see the files above: run make format."; exit 1; }
+	echo "  ✓  form"
+	$(MAKE) lint
+	echo "  …  unit tests, in the random order $(SEED) (SEED=$(SEED) repeats it)"
+	$(PYTEST) -m "not slow"
+
+test: check ## Everything: check, plan inventories, end to end
+	echo "  …  plan inventories and end to end, in the random order $(SEED)"
+	$(PYTEST) -m slow
+
+bench-up: ## Measure in a fresh clone: the install, the first up, the second up
+	.ci/bench-up
+
+clean: ## Remove what was made: the local environment, .venv, caches
+	if test -d .localcloud; then $(MAKE) down; fi
+	rm -rf .venv .localcloud .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+##@ Requirements
+
+pin-dependencies: install ## Compile requirements/*.in to pinned, hashed files; versions stay where they can
+	.ci/pin
+
+upgrade-dependencies: install ## The same, with the newest versions
+	.ci/pin --upgrade
+
+##@ Image
+
+build-image: docker-engine ## Build the app's image, tagged with its commit
+	DOCKER_BUILDKIT=1 docker build --file app/Dockerfile --tag "$(IMAGE):$(TAG)" .
+	echo "$(IMAGE):$(TAG)"
+
+push-image: docker-engine ## Push it (REGISTRY=the repository's URL: one of the stack's outputs)
+	test -n "$(REGISTRY)" || { echo "Name the repository: make push-image REGISTRY=... (the stack output registry)." >&2; exit 1; }
+	docker tag "$(IMAGE):$(TAG)" "$(REGISTRY):$(TAG)"
+	docker push "$(REGISTRY):$(TAG)"
+
+docker-engine:
+	docker version --format '{{.Server.Version}}' >/dev/null 2>&1 || { echo "No Docker engine answers here. Images are built \
+	and pushed where one runs (start it, or name it in DOCKER_HOST); make up needs none: it runs the app as a process." >&2; exit 1; }
+
+help: ## This list
+	awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-21s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.NOTPARALLEL:
+.PHONY: up down preview plan install init format lint check test bench-up clean pin-dependencies upgrade-dependencies \
+	build-image push-image docker-engine help
