@@ -1,0 +1,125 @@
+"""The arrows between the rooms, as the imports draw them."""
+
+import ast
+import re
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+# room → the other rooms that it may import
+ARROWS: dict[str, set[str]] = {
+    "stacks": {"infra"},
+    "infra": set(),
+    "localcloud": set(),
+    "app": set(),
+    "policies": set(),
+    "rollout": {"localcloud", "policies"},
+}
+# room → the requirements that its imports must be named in
+REQUIREMENTS = {
+    "stacks": "plan",
+    "infra": "plan",
+    "localcloud": "local",
+    "app": "app",
+    "policies": "local",
+    "rollout": "local",
+}
+CLOUD_SDKS = {"pulumi_aws", "pulumi_gcp", "pulumi_azure_native", "boto3", "botocore", "moto"}
+ROOMS = [room for room in ARROWS if (ROOT / room / "__init__.py").exists()]
+
+
+def imports(source: str, package: str) -> set[str]:
+    """The dotted modules that `source`, a module of `package`, imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            parent = package.split(".")[: len(package.split(".")) - node.level + 1]
+            found.add(".".join([*parent, *([node.module] if node.module else [])]))
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
+            found |= {
+                part.value for part in node.args[:1] if isinstance(part, ast.Constant) and isinstance(part.value, str)
+            }
+    return found
+
+
+def roots(room: str) -> dict[str, str]:
+    """The top-level modules that a room imports, each with one file that does so."""
+    found = {}
+    for path in sorted((ROOT / room).rglob("*.py")):
+        package = ".".join(path.relative_to(ROOT).parent.parts)
+        for name in imports(path.read_text(), package):
+            found[name.partition(".")[0]] = str(path.relative_to(ROOT))
+    return found
+
+
+def named(requirements: str) -> set[str]:
+    """The distributions that a requirements/*.in names, with those of the files that it includes."""
+    found = set()
+    for line in (ROOT / "requirements" / f"{requirements}.in").read_text().splitlines():
+        if line.startswith("-r "):
+            found |= named(line[3:].removesuffix(".in").strip())
+        elif match := re.match(r"[A-Za-z0-9._-]+", line):
+            found.add(re.sub(r"[-_.]+", "-", match[0]).lower())
+    return found
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_the_rooms_that_the_design_lets_it(room: str) -> None:
+    others = (set(ARROWS) | {"up", "install", "tests"}) - {room} - ARROWS[room]
+    crossed = {name: path for name, path in roots(room).items() if name in others}
+    assert not crossed, f"{room} may import {ARROWS[room] or 'no other room'}"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_packages_that_its_requirements_name(room: str) -> None:
+    distributions = packages_distributions()
+    known = named(REQUIREMENTS[room])
+    foreign = {name: path for name, path in roots(room).items() if name not in sys.stdlib_module_names | set(ARROWS)}
+    missing = {
+        name: path
+        for name, path in foreign.items()
+        if not {re.sub(r"[-_.]+", "-", dist).lower() for dist in distributions.get(name, [])} & known
+    }
+    assert not missing, f"not named in requirements/{REQUIREMENTS[room]}.in"
+
+
+def test_the_app_does_not_import_pulumi() -> None:
+    assert not [name for name in roots("app") if name.startswith("pulumi")]
+
+
+def test_policies_import_no_cloud_sdk() -> None:
+    assert not CLOUD_SDKS & set(roots("policies"))
+
+
+def test_localcloud_has_no_name_of_ours_in_it() -> None:
+    ours = re.compile(r"groundwork|height|\bpredict|make up\b|\bup\.py", re.IGNORECASE)
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in sorted((ROOT / "localcloud").rglob("*"))
+        if path.suffix in {".py", ".json", ".toml", ".yaml", ".md"}
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if ours.search(line)
+    ]
+    assert not found
+
+
+def test_install_py_needs_nothing_but_the_standard_library() -> None:
+    used = {name.partition(".")[0] for name in imports((ROOT / "install.py").read_text(), "")}
+    assert used <= sys.stdlib_module_names
+
+
+def test_every_folder_with_python_in_it_is_a_room_of_the_design() -> None:
+    folders = {path.parent.name for path in ROOT.glob("*/*.py") if not path.parent.name.startswith(".")}
+    assert folders <= set(ARROWS) | {"tests", "docs"}
+
+
+def test_relative_and_dynamic_imports_are_seen_too() -> None:
+    source = "from ..shape import Store\nfrom . import keys\nimport importlib\nimportlib.import_module('boto3.s3')\n"
+    assert imports(source, "infra.aws") == {"infra.shape", "infra.aws", "importlib", "boto3.s3"}
