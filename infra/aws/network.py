@@ -13,7 +13,7 @@ from infra.aws.watch import Log
 from infra.context import Context
 
 # What a Fargate task needs to start and to log. It needs no endpoint of KMS or STS: S3 calls KMS itself,
-# and a task's credentials come from its agent. Each endpoint costs about 8 USD a month and zone.
+# and a task's credentials come from its agent. Each costs by the hour and zone (docs/adr/0011).
 ENDPOINTS = ("ecr.api", "ecr.dkr", "logs")
 HTTPS = 443
 SUBNET_BITS = 4  # sixteen subnets in the range, of which the zones take the first
