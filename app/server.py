@@ -115,6 +115,8 @@ def serve(app: Flask, listener: socket.socket, started: Callable[[], None]) -> N
 
     def stop(number: int, _frame: object) -> None:
         stopping.append(number)
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, signal.SIG_IGN)  # the stop is bounded; a second signal must not cut it short
         server.pull_trigger()  # wakes the loop
 
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -47,9 +47,9 @@ def test_the_generated_bytes_are_those_of_the_first_release() -> None:
 
 
 def test_generating_takes_well_under_a_second() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     dataset.generate()
-    assert time.perf_counter() - start < 0.3
+    assert time.process_time() - start < 0.3
 
 
 def test_too_few_rows_are_not_generated() -> None:

@@ -110,3 +110,9 @@ def test_an_infinite_number_satisfies_no_schema() -> None:
     text = json.dumps(MODEL).replace(json.dumps(MODEL["intercept"]), "1e999")
     with pytest.raises(DocumentError, match="intercept is not a finite number"):
         documents.checked(text.encode(), "model")
+
+
+@pytest.mark.parametrize("place", ["intercept", "coefficient"])
+def test_a_truth_value_is_no_number(place: str) -> None:
+    with pytest.raises(DocumentError, match=f"{place} is true where number is expected"):
+        documents.checked(json.dumps({**MODEL, place: True}).encode(), "model")

@@ -66,10 +66,14 @@ def post(body: bytes, *headers: bytes) -> bytes:
 
 
 def test_the_service_is_ready_well_below_a_second_and_a_half(published: dict[str, str]) -> None:
-    start = time.perf_counter()
-    with Running(published) as running:
-        wait_until_ready(running.url)
-        assert time.perf_counter() - start < 1.5
+    def seconds() -> float:
+        start = time.perf_counter()
+        with Running(published) as running:
+            wait_until_ready(running.url)
+            return time.perf_counter() - start
+
+    # The best of a few: the machine may be busy with other things.
+    assert any(seconds() < 1.0 for _ in range(5))
 
 
 def test_the_service_listens_on_loopback_and_answers(service: Running) -> None:
