@@ -39,6 +39,7 @@ class Sample:
     lost: kept input (by path, as in Kind.kept) → (a value for the top-level input, what the emulator says of it; the
         test fails once that equals the value's own text, so that the list of kept inputs shrinks with the emulator).
     steers: kept inputs that steer calls of ours and that no cloud reports: nothing to prove.
+    leaves: what stays readable after the deletion, as there is nothing to delete or AWS only switches it off.
     absent: computed outputs that the SDK declares and this resource does not have.
     """
 
@@ -48,6 +49,7 @@ class Sample:
     behind: Mapping[str, Behind] = field(default_factory=dict)
     lost: Mapping[str, tuple[Any, Probe]] = field(default_factory=dict)
     steers: frozenset[str] = frozenset()
+    leaves: str = ""
     absent: frozenset[str] = frozenset()
 
 
