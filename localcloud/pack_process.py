@@ -20,10 +20,13 @@ import yaml
 from localcloud.errors import LocalcloudError
 
 # Runs `python -m pulumi.policy` with a lifeline on standard input, as a pack must not outlive an engine that is killed,
-# and with gRPC's log on standard error, as only there the line of a rule that raises is told.
+# and with gRPC's log on standard error, as only there the line of a rule that raises is told. That an older pack does
+# not know a call is no such thing.
 BOOT = """\
 import logging, os, runpy, threading
-logging.getLogger("grpc").addHandler(logging.StreamHandler())
+log = logging.StreamHandler()
+log.addFilter(lambda record: "Method not implemented!" not in record.getMessage())
+logging.getLogger("grpc").addHandler(log)
 lifeline = os.dup(0)
 os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
 threading.Thread(target=lambda: (os.read(lifeline, 1), os._exit(1)), daemon=True).start()

@@ -358,6 +358,13 @@ def test_a_pack_that_dies_half_way_is_an_error(make_pack: MakePack) -> None:
         pack.analyze(BUCKET)
 
 
+def test_a_call_that_an_older_pack_does_not_know_is_not_taken_for_the_reason_of_its_end(make_pack: MakePack) -> None:
+    program = SERVICER + "from pulumi.runtime import proto\n"
+    program += "Servicer.ConfigureStack = proto.AnalyzerServicer.ConfigureStack\n" + one_policy("os._exit(3)")
+    with run(make_pack(program)) as pack, pytest.raises(PackError, match="exit code 3"):
+        pack.analyze(BUCKET)
+
+
 def test_a_policy_that_hangs_is_stopped_after_its_patience(make_pack: MakePack) -> None:
     began = time.monotonic()
     with run(make_pack("import time\n" + one_policy("time.sleep(600)")), patience=3.0) as pack:
