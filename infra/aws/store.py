@@ -8,7 +8,7 @@ import pulumi_aws as aws
 from infra.aws.names import BUCKET, Account
 from infra.aws.policy import Statement, allow, document, grant
 from infra.context import Context
-from infra.shape import Identity, Purpose, StoreArgs, Unsupported
+from infra.shape import Identity, Key, Purpose, StoreArgs, Unsupported
 
 ABANDONED_UPLOAD_DAYS = 7
 ACCESS_LOGS = "s3/"  # where in the bucket of the logs the other buckets' access logs lie
@@ -133,42 +133,12 @@ class Store(pulumi.ComponentResource):
             ],
             opts=self._child,
         )
-        aws.s3.BucketPolicy(self.purpose, bucket=self.name, policy=document(*self._policy()), opts=self._child)
-
-    def _policy(self) -> list[Statement]:
-        everything = [self.arn, self._objects("")]
-        statements: list[Statement] = [
-            {
-                "Sid": "DenyPlainTransport",
-                "Effect": "Deny",
-                "Principal": "*",
-                "Action": "s3:*",  # a denial of everything, which has no narrower form
-                "Resource": everything,
-                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-            },
-            {
-                # A request that names its encryption must name this key; one that names none gets it.
-                "Sid": "DenyOtherEncryption",
-                "Effect": "Deny",
-                "Principal": "*",
-                "Action": ["s3:PutObject"],
-                "Resource": [self._objects("")],
-                "Condition": {
-                    "Null": {"s3:x-amz-server-side-encryption": "false"},
-                    "StringNotEquals": {"s3:x-amz-server-side-encryption-aws-kms-key-id": self._args.key.id},
-                },
-            },
-        ]
-        if self.purpose == "logs":
-            delivery = allow(
-                ["s3:PutObject"],
-                [self._objects(ACCESS_LOGS)],
-                principal={"Service": "logging.s3.amazonaws.com"},
-                when={"StringEquals": {"aws:SourceAccount": self._account.id}},
-                sid="AccessLogsOfThisAccount",
-            )
-            statements.append(delivery)
-        return statements
+        aws.s3.BucketPolicy(
+            self.purpose,
+            bucket=self.name,
+            policy=document(*_policy(self.purpose, self.arn, self._args.key, self._account)),
+            opts=self._child,
+        )
 
     def _keep(self) -> None:
         """What becomes of objects in time, and where it is written down who came for them."""
@@ -212,3 +182,40 @@ class Store(pulumi.ComponentResource):
                 },
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
             )
+
+
+def _policy(purpose: Purpose, bucket: pulumi.Output[str], key: Key, account: Account) -> list[Statement]:
+    """Whom the bucket refuses whatever else they may, and whose access logs the bucket of the logs takes."""
+    objects = pulumi.Output.concat(bucket, "/*")
+    statements: list[Statement] = [
+        {
+            "Sid": "DenyPlainTransport",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",  # denying everything has no narrower form
+            "Resource": [bucket, objects],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        },
+        {
+            # A request that names its encryption must name this key; one that names none gets it.
+            "Sid": "DenyOtherEncryption",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": ["s3:PutObject"],
+            "Resource": [objects],
+            "Condition": {
+                "Null": {"s3:x-amz-server-side-encryption": "false"},
+                "StringNotEquals": {"s3:x-amz-server-side-encryption-aws-kms-key-id": key.id},
+            },
+        },
+    ]
+    if purpose == "logs":
+        delivery = allow(
+            ["s3:PutObject"],
+            [pulumi.Output.concat(bucket, "/", ACCESS_LOGS, "*")],
+            principal={"Service": "logging.s3.amazonaws.com"},
+            when={"StringEquals": {"aws:SourceAccount": account.id}},
+            sid="AccessLogsOfThisAccount",
+        )
+        statements.append(delivery)
+    return statements
