@@ -46,7 +46,8 @@ def identify(call: Call, scopes: Mapping[str, str]) -> None:
     scopes: a service's name in the credential's scope → botocore's name, where they differ.
     """
     call.service = scopes.get(call.credential.service, call.credential.service)
-    request = Request({**call.environ, "wsgi.input": BytesIO(_parsed_part(call))})
+    part = _parsed_part(call)
+    request = Request({**call.environ, "wsgi.input": BytesIO(part), "CONTENT_LENGTH": str(len(part))})
     try:
         operation, uri = get_service_router(call.service).match(request)
     except (NotFound, NotImplementedError, LookupError, ValueError) as error:

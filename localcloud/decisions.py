@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from localcloud import iam, moto_state, needs, wire
+from localcloud import iam, lookups, moto_state, needs, wire
 from localcloud.calls import Call
 from localcloud.lookups import MissingKeyError, NotModelledError
 from localcloud.moto_state import ACCOUNT
@@ -77,13 +77,14 @@ def decide_need(call: Call, need: Need) -> iam.Decision:
 
 
 def hides_absence(call: Call, status: int, form: Protocol) -> Outcome | None:
-    """S3 tells that an object is absent only to those who may list the bucket; others are refused."""
+    """S3 tells that an object is absent only to those who may list its bucket; others are refused."""
     if status != 404 or call.service != "s3" or call.caller.administrator or not call.parameters.get("Key"):
         return None
-    if moto_state.bucket(str(call.parameters.get("Bucket"))) is None or call.message.method not in {"GET", "HEAD"}:
+    copies = "CopySource" in call.parameters
+    bucket = lookups.copy_source(call)[0] if copies else str(call.parameters.get("Bucket"))
+    if moto_state.bucket(bucket) is None or not (copies or call.message.method in {"GET", "HEAD"}):
         return None
-    listing = replace(call, operation="ListObjectsV2", parameters={"Bucket": call.parameters["Bucket"]})
-    outcome = decide(listing, form)
+    outcome = decide(replace(call, operation="ListObjectsV2", parameters={"Bucket": bucket}), form)
     return None if outcome.allowed else outcome
 
 

@@ -68,7 +68,7 @@ class Gate:
         self._registry = Registry(self._log)
         self._lock = threading.RLock()  # Moto is not thread-safe, and a decision must hold while it is acted on
         self._moto = DomainDispatcherApplication(create_backend_app)
-        moto_state.disarm_moto()
+        moto_state.adapt_moto()
 
     def warm_up(self) -> None:
         """Loads the services that infrastructure uses first, so that their first calls are quick."""
@@ -198,6 +198,8 @@ class Gate:
                     return hidden, hidden.refusal or answer
                 if (call.service, call.operation, answer[0]) == ("sts", "AssumeRole", 200):
                     moto_state.describe_last_session(call.parameters)
+                if call.caller.administrator and call.operation == "GetCallerIdentity":
+                    answer = *answer[:2], moto_state.as_root(answer[2])
         return outcome, self._pass_on(call.environ, form) if waits else answer
 
     def _pass_on(self, environ: Mapping[str, Any], form: Protocol = "rest-json") -> Answer:

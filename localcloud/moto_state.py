@@ -14,6 +14,7 @@ from typing import Any
 import moto.kms.responses
 from moto.backends import get_backend
 from moto.iam.access_control import PermissionResult
+from moto.iam.models import IAMBackend
 from moto.s3.models import FakeBucket
 
 from localcloud import iam
@@ -67,10 +68,13 @@ class Session:
 _SESSIONS: "weakref.WeakKeyDictionary[Any, Session]" = weakref.WeakKeyDictionary()
 
 
-def disarm_moto() -> None:
-    """Puts Moto's own checks out of action: they ignore conditions, so they refuse what AWS allows."""
+def adapt_moto() -> None:
+    """Puts Moto's own checks out of action, as they ignore conditions and so refuse what AWS allows; and makes
+    AWS's 1,500 managed policies in the one partition in use, not in six."""
     FakeBucket.get_permission = lambda *_: PermissionResult.NEUTRAL  # type: ignore[method-assign] # on purpose
     setattr(moto.kms.responses, "validate_policy", lambda *_: None)  # noqa: B010 - an import, not an export
+    load = IAMBackend._init_aws_policies
+    IAMBackend._init_aws_policies = lambda self: load(self) if self.partition == "aws" else []  # type: ignore[method-assign] # on purpose
 
 
 def _backend(service: str, region: str = "aws") -> Any:
@@ -154,6 +158,12 @@ def _role_key(assumed: Any) -> Key | None:
 def role_by_arn(arn: str) -> Any | None:
     """Moto's role with this ARN."""
     return next((r for r in _iam().roles.values() if r.arn == arn), None)
+
+
+def as_root(answer: bytes) -> bytes:
+    """Moto's answer to a key that it does not know says who somebody is; this is the account's root."""
+    answer = answer.replace(f"arn:aws:sts::{ACCOUNT}:user/moto".encode(), ROOT.encode())
+    return answer.replace(b"<UserId>AKIAIOSFODNN7EXAMPLE<", f"<UserId>{ACCOUNT}<".encode())
 
 
 # --- policies -----------------------------------------------------------------------------------------

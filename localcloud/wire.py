@@ -1,8 +1,8 @@
 """Refusals in each AWS protocol's own form, so that SDKs raise the error that they would raise from AWS."""
 
 import json
+from html import escape
 from typing import Literal
-from xml.sax.saxutils import escape
 
 from localcloud.sigv4 import Flaw, Message
 
