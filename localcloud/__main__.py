@@ -15,7 +15,7 @@ from localcloud import display, operations
 from localcloud.engine import Event
 from localcloud.errors import LocalcloudError
 from localcloud.judging import Judge
-from localcloud.monitor import Registration
+from localcloud.monitor import Inspect
 from localcloud.project import Project, load
 from localcloud.providers import Provider
 from localcloud.state import Snapshot, StateFile, lock
@@ -121,7 +121,7 @@ def _report(options: argparse.Namespace, result: operations.Result, *, dry_run: 
 @contextlib.contextmanager
 def _judged(
     options: argparse.Namespace, project: Project, *, dry_run: bool
-) -> Iterator[tuple[Callable[[Registration, Properties], None] | None, Callable[[dict[str, Properties]], None]]]:
+) -> Iterator[tuple[Inspect | None, Callable[[dict[str, Properties]], None]]]:
     """The packs' inspection of each resource, and of the whole stack; nothing where no pack was named."""
     if not options.policy_pack:
         yield None, lambda _outputs: None

@@ -17,7 +17,7 @@ from pathlib import Path
 from localcloud.diff import ignoring, matching
 from localcloud.errors import LocalcloudError
 from localcloud.ledger import Ledger
-from localcloud.monitor import STACK_TYPE, Registration
+from localcloud.monitor import STACK_TYPE, Inspect, Registration
 from localcloud.project import Project
 from localcloud.providers import PROVIDER_PREFIX, Provider, ProviderFactory, Providers
 from localcloud.state import Operation, Resource, touched
@@ -65,7 +65,7 @@ class Engine:
         dry_run: bool,
         refresh: bool,
         parallel: int = 16,
-        inspect: Callable[[Registration, Properties], None] | None = None,
+        inspect: Inspect | None = None,
     ) -> None:
         self.ledger = ledger
         self.dry_run = dry_run
@@ -150,7 +150,11 @@ class Engine:
         if old is not None:
             checked = ignoring(checked, plain(old.inputs), registration.options.get("ignoreChanges", ()))
         if self._inspect is not None:
-            self._inspect(registration, checked)
+            wanted = plain(self._inspect(registration, _marked(checked, registration.inputs)))
+            if wanted != checked:
+                checked = provider.check(
+                    registration.type, registration.urn, wanted, plain(old.inputs) if old else None
+                )
         resource = self._resource(registration, checked, reference)
         if old is None:
             return self._create(provider, registration, resource, unsettled)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from localcloud import synthetic
 from localcloud.errors import LocalcloudError
-from localcloud.monitor import STACK_TYPE, Monitor, Registration, run
+from localcloud.monitor import STACK_TYPE, Inspect, Monitor, Registration
+from localcloud.program import run
 from localcloud.project import Project
 from localcloud.providers import PROVIDER_PREFIX
 from localcloud.values import Properties, Secret, has_secret, plain
@@ -51,7 +52,7 @@ class Evaluation:
 class _Evaluator:
     """A Host that knows no cloud: providers and resources alike are answered with what the SDK says they look like."""
 
-    def __init__(self, project: Project, inspect: Callable[[Registration, Properties], None] | None) -> None:
+    def __init__(self, project: Project, inspect: Inspect | None) -> None:
         self.stopping = threading.Event()
         self.outputs_given: dict[str, Properties] = {}
         self.resources: list[Planned] = []
@@ -83,7 +84,7 @@ class _Evaluator:
         if not registration.custom:
             return self._keep(registration, "", {}, frozenset())
         if self._inspect is not None and not registration.type.startswith(PROVIDER_PREFIX):
-            self._inspect(registration, registration.inputs)
+            registration = replace(registration, inputs=self._inspect(registration, registration.inputs))
         answer = synthetic.outputs(
             registration.type,
             registration.name,
@@ -125,7 +126,7 @@ class _Evaluator:
 def evaluate(
     project: Project,
     log: Callable[[str, str], None],
-    inspect: Callable[[Registration, Properties], None] | None = None,
+    inspect: Inspect | None = None,
 ) -> Evaluation:
     """Runs the program once. Needs no cloud, no credentials and no state.
 

@@ -62,8 +62,8 @@ class Judge:
     def __exit__(self, *exception: Any) -> None:
         self._stack.__exit__(*exception)
 
-    def inspect(self, registration: Registration, inputs: Properties) -> None:
-        """Asks every pack about one resource's inputs."""
+    def inspect(self, registration: Registration, inputs: Properties) -> Properties:
+        """Asks every pack about one resource's inputs; returns them as remediating policies want them."""
         with self._lock:
             provider = self._inputs.get(registration.provider.rpartition("::")[0])
         subject = Analyzed(
@@ -71,18 +71,24 @@ class Judge:
             type=registration.type,
             name=registration.name,
             properties=inputs,
-            options=registration.options,
+            options={**registration.options, "aliases": list(registration.aliases)},
             provider=provider,
             parent=registration.parent,
             dependencies=registration.dependencies,
             property_dependencies=registration.property_dependencies,
         )
+        found: list[Violation] = []
+        for pack in self._packs:
+            subject, told = pack.remediate(subject)
+            found += told
+        for pack in self._packs:
+            found += pack.analyze(subject)
         with self._lock:
             self._inputs[registration.urn] = subject
-        found = [violation for pack in self._packs for violation in pack.analyze(subject)]
         self._note(found)
         if self._stop_at_once:
             self._refuse(found)
+        return subject.properties
 
     def finish(self, outputs: dict[str, Properties]) -> None:
         """Asks every pack about the whole stack, outputs by URN; raises if anything mandatory was violated."""

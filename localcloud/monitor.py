@@ -1,4 +1,4 @@
-"""Runs a Pulumi program through the official SDK and hands each of its requests to a host.
+"""Hands each request of a Pulumi program, made through the official SDK, to a host.
 
 The monitor serves the SDK's ResourceMonitor and Engine interfaces, in-process or over gRPC: it decodes, names (URNs,
 aliases), refuses what localcloud does not support, and leaves what a registration means to its `Host`.
@@ -6,32 +6,21 @@ aliases), refuses what localcloud does not support, and leaves what a registrati
 
 from __future__ import annotations
 
-import asyncio
-import os
-import runpy
-import sys
+import re
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
-import pulumi
 from google.protobuf import empty_pb2
-from pulumi.runtime import config as pulumi_config
-from pulumi.runtime import settings as pulumi_settings
-from pulumi.runtime import stack as pulumi_stack
-from pulumi.runtime.proto import engine_pb2, resource_pb2
+from pulumi.runtime.proto import resource_pb2
 
 from localcloud.errors import LocalcloudError, UnsupportedError
 from localcloud.project import Project
 from localcloud.values import Properties, decode, encode
 
 STACK_TYPE = "pulumi:pulumi:Stack"
-# One thread waits for each resource under way; a callback of the SDK's that needs one must still find one free.
-THREADS = 256
 FEATURES = (
     resource_pb2.RESOURCE_MONITOR_FEATURE_SECRETS,
     resource_pb2.RESOURCE_MONITOR_FEATURE_RESOURCE_REFERENCES,
@@ -104,6 +93,10 @@ class Host(Protocol):
 
     def outputs(self, urn: str, outputs: Properties) -> None:
         """Takes the outputs of a component or of the stack."""
+
+
+# Looks at a custom resource's inputs before its step, may refuse it by raising, and returns the inputs to use.
+Inspect = Callable[[Registration, Properties], Properties]
 
 
 class Monitor:
@@ -263,6 +256,7 @@ class Monitor:
         return tuple(dict.fromkeys(found))
 
 
+UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 REFUSED_CALLS = {
     "Call": "methods of remote components",
     "ExistsResource": "the test whether a resource exists",
@@ -277,7 +271,7 @@ REFUSED_CALLS = {
 def options_of(request: Any) -> dict[str, Any]:
     """The options of a RegisterResourceRequest that differ from the default, by the names of the state format."""
     timeouts = {
-        name: getattr(request.customTimeouts, name)
+        name: seconds(getattr(request.customTimeouts, name))
         for name in ("create", "update", "delete")
         if getattr(request.customTimeouts, name)
     }
@@ -299,6 +293,14 @@ def options_of(request: Any) -> dict[str, Any]:
     )
 
 
+def seconds(duration: str) -> float:
+    """Seconds of a duration as Go writes it, such as `1h30m` or `1.5s`; the state keeps them as a number."""
+    parts = re.findall(r"(\d+\.?\d*|\.\d+)(h|ms|us|µs|ns|m|s)", duration)
+    if "".join(number + unit for number, unit in parts) != duration or not parts:
+        raise LocalcloudError(f"{duration!r} is no duration. Write one as in 30s, 5m or 1h30m.")
+    return sum(float(number) * UNITS[unit] for number, unit in parts)
+
+
 def refuse_unsupported(request: Any, registration: Registration) -> None:
     """Raises UnsupportedError for a request that carries an option localcloud does not know how to honour."""
     named = [what for name, what in REFUSED_FIELDS.items() if getattr(request, name)]
@@ -310,108 +312,3 @@ def refuse_unsupported(request: Any, registration: Registration) -> None:
         raise UnsupportedError(
             f"{registration.where} uses {' and '.join(named)}, which localcloud does not support; the Pulumi CLI does."
         )
-
-
-class EngineLog:
-    """The SDK's Engine: takes what the program logs."""
-
-    def __init__(self, log: Callable[[str, str], None]) -> None:
-        self._log = log
-        self._root = ""
-
-    def Log(self, request: Any, _context: Any = None) -> Any:  # noqa: N802 - protocol
-        severity = engine_pb2.LogSeverity.Name(request.severity).lower()
-        if severity != "debug":
-            self._log(severity, request.message)
-        return empty_pb2.Empty()
-
-    def GetRootResource(self, _request: Any, _context: Any = None) -> Any:  # noqa: N802 - protocol
-        return engine_pb2.GetRootResourceResponse(urn=self._root)
-
-    def SetRootResource(self, request: Any, _context: Any = None) -> Any:  # noqa: N802 - protocol
-        self._root = request.urn
-        return engine_pb2.SetRootResourceResponse()
-
-
-class ProgramError(LocalcloudError):
-    """The program itself raised; the text tells its error and the line of the program where it happened."""
-
-
-def run(monitor: Monitor, log: Callable[[str, str], None], arguments: Sequence[str] = ()) -> None:
-    """Runs the project's program to its end, every request answered by the monitor's host.
-
-    The working directory, `sys.path`, `sys.argv` and the SDK's settings are global: one program at a time, and for
-    programs with modules of the same name one process each. Raises the host's first error, else ProgramError.
-    """
-    project = monitor.project
-    pulumi_settings.reset_options(project=project.name, stack=project.stack, preview=monitor.dry_run)
-    pulumi_settings.configure(
-        pulumi_settings.Settings(
-            project=project.name,
-            stack=project.stack,
-            monitor=monitor,
-            engine=EngineLog(log),
-            dry_run=monitor.dry_run,
-            organization="organization",
-            root_directory=str(project.root),
-        )
-    )
-    pulumi_config.set_all_config(project.config, sorted(project.secret_keys))
-    before = (Path.cwd(), list(sys.path), list(sys.argv))
-    os.chdir(project.main)
-    sys.path.insert(0, str(project.main))
-    sys.argv = [str(project.main), *arguments]
-    try:
-        _run_in_loop(monitor)
-    finally:
-        os.chdir(before[0])
-        sys.path[:] = before[1]
-        sys.argv[:] = before[2]
-
-
-def _run_in_loop(monitor: Monitor) -> None:
-    loop = asyncio.new_event_loop()
-    executor = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="localcloud")
-    loop.set_default_executor(executor)
-    loop.set_exception_handler(lambda _loop, _context: None)  # what other tasks say of the first error is no news
-    asyncio.set_event_loop(loop)
-    try:
-        loop.run_until_complete(pulumi_stack.run_in_stack(lambda: _program(monitor.project.main)))
-    except (Exception, SystemExit) as error:
-        monitor.host.stopping.set()
-        executor.shutdown(wait=True, cancel_futures=True)
-        if monitor.error is not None:
-            raise monitor.error from None
-        raise _program_error(error, monitor.project) from error
-    finally:
-        monitor.host.stopping.set()
-        executor.shutdown(wait=True, cancel_futures=True)  # steps under way end and are written down
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        loop.run_until_complete(asyncio.sleep(0))
-        asyncio.set_event_loop(None)
-        loop.close()
-
-
-def _program(main: Path) -> None:
-    runpy.run_path(str(main), run_name="__main__")
-
-
-def _program_error(error: BaseException, project: Project) -> LocalcloudError:
-    """The error as a sentence with the innermost line that belongs to the project."""
-    place = ""
-    step = error.__traceback__
-    while step is not None:
-        file = Path(step.tb_frame.f_code.co_filename)
-        if file.is_relative_to(project.root) and ".venv" not in file.parts:
-            place = f" ({file.relative_to(project.root)}:{step.tb_lineno})"
-        step = step.tb_next
-    if isinstance(error, LocalcloudError):
-        return error
-    if isinstance(error, pulumi.RunError):
-        return ProgramError(f"{error}")
-    text = str(error) or "no message"
-    return ProgramError(f"The program of {project.name!r} stopped: {type(error).__name__}: {text}{place}")
-
-
-__all__ = ["STACK_TYPE", "EngineLog", "Host", "Monitor", "ProgramError", "Registration", "run"]

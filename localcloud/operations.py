@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from localcloud.engine import Engine, Event
 from localcloud.errors import LocalcloudError
 from localcloud.ledger import Ledger, in_parallel
-from localcloud.monitor import Monitor, Registration, run
+from localcloud.monitor import Inspect, Monitor
+from localcloud.program import run
 from localcloud.project import Project
 from localcloud.providers import PROVIDER_PREFIX, ProviderFactory
 from localcloud.state import Resource, Snapshot, StateFile, lock
@@ -63,7 +64,7 @@ class _Run:
         dry_run: bool,
         refresh: bool = False,
         parallel: int = 16,
-        inspect: Callable[[Registration, Properties], None] | None = None,
+        inspect: Inspect | None = None,
     ) -> None:
         self.file = StateFile(project.state_file, project.salt)
         self.snapshot = self.file.load()
@@ -132,7 +133,7 @@ def up(
     *,
     refresh: bool = False,
     parallel: int = 16,
-    inspect: Callable[[Registration, Properties], None] | None = None,
+    inspect: Inspect | None = None,
 ) -> Result:
     """Brings the stack to what the program declares."""
     with lock(project.lock_file):
@@ -149,7 +150,7 @@ def preview(
     *,
     refresh: bool = False,
     parallel: int = 16,
-    inspect: Callable[[Registration, Properties], None] | None = None,
+    inspect: Inspect | None = None,
 ) -> Result:
     """What `up` would do. Changes neither the cloud nor the state."""
     return _deploy(project, factories, on_event, log, dry_run=True, refresh=refresh, parallel=parallel, inspect=inspect)
@@ -164,7 +165,7 @@ def _deploy(
     dry_run: bool,
     refresh: bool,
     parallel: int,
-    inspect: Callable[[Registration, Properties], None] | None,
+    inspect: Inspect | None,
 ) -> Result:
     this = _Run(project, factories, on_event, dry_run=dry_run, refresh=refresh, parallel=parallel, inspect=inspect)
     with _stopping(this):

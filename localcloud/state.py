@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import getpass
-import hashlib
 import json
 import os
 import platform
@@ -68,7 +67,7 @@ class Resource:
     delete: bool = False
     external: bool = False
     additional_secret_outputs: tuple[str, ...] = ()
-    custom_timeouts: dict[str, str] = field(default_factory=dict)
+    custom_timeouts: dict[str, float] = field(default_factory=dict)
     import_id: str = ""
     deleted_with: str = ""
     created: str = ""
@@ -165,7 +164,7 @@ class StateFile:
         ]
         time = _now()
         deployment: dict[str, Any] = {
-            "manifest": {"time": time, "magic": hashlib.sha256(b"").hexdigest(), "version": ""},
+            "manifest": {"time": time, "magic": "", "version": ""},
             **({"secrets_providers": {"type": "passphrase", "state": {"salt": self._salt}}} if self._salt else {}),
             "resources": rows,
             **self._extra,

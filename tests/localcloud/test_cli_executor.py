@@ -24,7 +24,8 @@ import pytest
 from pulumi.runtime.proto import engine_pb2_grpc, resource_pb2_grpc
 
 from localcloud import synthetic
-from localcloud.monitor import STACK_TYPE, EngineLog, Monitor, Registration
+from localcloud.monitor import STACK_TYPE, Monitor, Registration
+from localcloud.program import EngineLog
 from localcloud.project import Project, load
 from localcloud.values import Properties, plain
 from tests.localcloud import pulumi_go

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from localcloud.errors import LocalcloudError, UnsupportedError
-from localcloud.monitor import ProgramError
+from localcloud.monitor import seconds
+from localcloud.program import ProgramError
 from tests.localcloud.clouds import World
 
 TWO = """
@@ -293,3 +294,16 @@ def test_two_runs_at_once_are_refused_and_the_lock_tells_who(world: World) -> No
 
 def test_the_configuration_reaches_the_program(world: World) -> None:
     assert world.up('pulumi.export("size", pulumi.Config().require_int("size"))').outputs == {"size": 3}
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("30s", 30), ("5m", 300), ("1h30m", 5400), ("1.5s", 1.5), ("100ms", 0.1), (".5s", 0.5)]
+)
+def test_a_duration_is_kept_in_seconds(text: str, number: float) -> None:
+    assert seconds(text) == pytest.approx(number)
+
+
+@pytest.mark.parametrize("text", ["", "5", "5 m", "m", "5x", "-5s"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(LocalcloudError, match="no duration"):
+        seconds(text)
