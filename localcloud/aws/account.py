@@ -79,7 +79,7 @@ class Account:
             return self._clients[key]
 
     def _endpoint(self, service: str) -> str:
-        for name in (service, PROVIDER_NAMES.get(service, service)):
+        for name in (service, *PROVIDER_NAMES.get(service, ())):
             if name in self.endpoints:
                 return self.endpoints[name]
         raise EndpointRefusedError(REFUSED.format(what=f"this provider has no endpoint for {service}"))
@@ -97,8 +97,8 @@ class Account:
 
 # boto3's service names where pulumi-aws names the endpoint otherwise
 PROVIDER_NAMES = {
-    "application-autoscaling": "appautoscaling",
-    "stepfunctions": "sfn",
+    "application-autoscaling": ("applicationautoscaling", "appautoscaling"),
+    "stepfunctions": ("sfn",),
 }
 
 

@@ -37,6 +37,9 @@ def read(account: Account, arn: str, inputs: Properties) -> Properties | None:
         return None
     about = answer["Certificate"]
     own = {about["DomainName"]} - set(inputs.get("subjectAlternativeNames", []))
+    options = to_wire(about["Options"])
+    if options.get("export") == "DISABLED" and "export" not in inputs.get("options", {}):
+        del options["export"]
     validations = about.get("DomainValidationOptions", [])
     dates = {name: about[name].strftime("%Y-%m-%dT%H:%M:%SZ") for name in ("NotBefore", "NotAfter") if name in about}
     return {
@@ -44,7 +47,7 @@ def read(account: Account, arn: str, inputs: Properties) -> Properties | None:
         "domainName": about["DomainName"],
         "subjectAlternativeNames": [name for name in about["SubjectAlternativeNames"] if name not in own],
         "keyAlgorithm": about["KeyAlgorithm"],
-        "options": to_wire(about["Options"]),
+        "options": options,
         "validationMethod": next((row["ValidationMethod"] for row in validations if "ValidationMethod" in row), None),
         "domainValidationOptions": [
             {"domainName": row["DomainName"]}
@@ -123,11 +126,12 @@ KINDS = (
         update=update,
         delete=delete,
         list=list_all,
-        read_back=frozenset(
-            ("domainName", "validationMethod", "subjectAlternativeNames", "keyAlgorithm", "options", "tags")
-        ),
-        computed=frozenset(["keyAlgorithm", "options"]),
-        kept={"validationOptions": "steers the request; reported only until the certificate is issued"},
+        read_back=frozenset(("domainName", "validationMethod", "subjectAlternativeNames", "options", "tags")),
+        computed=frozenset(["options"]),
+        kept={
+            "keyAlgorithm": "lost by RequestCertificate: every key is RSA_2048",
+            "validationOptions": "steers the request; reported only until the certificate is issued",
+        },
         # options: UpdateCertificateOptions ends in a 500 of the emulator; AWS changes them in place
         replaces=frozenset(
             {

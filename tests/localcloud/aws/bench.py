@@ -61,3 +61,21 @@ class Bench:
         assert found is not None, f"{name} is gone right after its creation"
         self.made[name] = {**found[1], "id": made}
         return made
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+class Mortal(Provider):
+    """A provider whose process ends when the answer to its nth call has come: `calls` says which."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(configuration(url))
+        self.calls = 0
+        self.account._session.events.register("after-call", self._count)
+
+    def _count(self, **_: Any) -> None:
+        self.calls -= 1
+        if self.calls == 0:
+            raise Killed

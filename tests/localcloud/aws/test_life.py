@@ -13,8 +13,8 @@ from pulumi._types import resource_types
 from localcloud.aws import KINDS
 from localcloud.aws.kind import MARK
 from localcloud.aws.meaning import same
-from localcloud.aws.provider import Diff, Provider
-from tests.localcloud.aws.bench import Bench, configuration
+from localcloud.aws.provider import Diff
+from tests.localcloud.aws.bench import Bench, Killed, Mortal
 from tests.localcloud.aws.samples import Sample, all_samples
 
 SAMPLES = all_samples()
@@ -117,26 +117,13 @@ def test_what_is_deleted_is_gone_and_deleting_it_again_is_no_error(bench: Bench,
     provider.delete(token, made, inputs)
 
 
-class Killed(BaseException):
-    """The process ends here."""
-
-
 @pytest.mark.parametrize("name", SAMPLES)
-def test_a_creation_cut_off_after_any_call_is_found_and_finished(bench: Bench, name: str, emulator_url: str) -> None:
+def test_a_creation_cut_off_after_any_call_is_found_and_finished(bench: Bench, mortal: Mortal, name: str) -> None:
     token, urn, inputs = SAMPLES[name].token, bench.urn(name), bench.inputs(name)
     for calls in range(1, 30):
-        left = calls
-
-        def cut(**_: Any) -> None:
-            nonlocal left
-            left -= 1
-            if left == 0:
-                raise Killed
-
-        dying = Provider(configuration(emulator_url))
-        dying.account._session.events.register("after-call", cut)
+        mortal.calls = calls
         try:
-            made = dying.create(token, urn, inputs)
+            made = mortal.create(token, urn, inputs)
         except Killed:
             found = bench.provider.find(token, urn, inputs, frozenset())
             if found is None:  # so far, it has only asked
@@ -148,7 +135,7 @@ def test_a_creation_cut_off_after_any_call_is_found_and_finished(bench: Bench, n
             bench.provider.update(token, made, seen, inputs)
         assert read(bench, name, made, inputs)[0] == inputs
         bench.provider.delete(token, made, inputs)
-        if left > 0:
+        if mortal.calls > 0:
             return  # the creation has fewer calls than were allowed
     pytest.fail("more calls than any creation needs")
 

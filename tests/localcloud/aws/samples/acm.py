@@ -19,15 +19,20 @@ SAMPLES = {
         changes={"tags": {"project": "q"}},
         behind={"tags": lambda a, i, _: acm(a).remove_tags_from_certificate(CertificateArn=i, Tags=[{"Key": "owner"}])},
     ),
-    "certificate-for-more-names": Sample(
+    "other-certificate": Sample(
         "aws:acm/certificate:Certificate",
         {
             "domainName": "predict.example",
             "subjectAlternativeNames": ["b.predict.example", "a.predict.example"],
             "validationMethod": "DNS",
-            "keyAlgorithm": "EC_prime256v1",
             "options": {"certificateTransparencyLoggingPreference": "DISABLED"},
             "validationOptions": [{"domainName": "predict.example", "validationDomain": "example"}],
+        },
+        lost={
+            "keyAlgorithm": (
+                "EC_prime256v1",
+                lambda a, i: acm(a).describe_certificate(CertificateArn=i)["Certificate"]["KeyAlgorithm"],
+            )
         },
         steers=frozenset(["validationOptions"]),
     ),

@@ -32,7 +32,4 @@ SAMPLES = {
         steers=frozenset(["skipDestroy"]),
     ),
     "log-group-for-ever": Sample("aws:cloudwatch/logGroup:LogGroup", {}, changes={"retentionInDays": 7}),
-    "log-group-that-stays": Sample(
-        "aws:cloudwatch/logGroup:LogGroup", {"name": "/org/kept", "skipDestroy": True}, leaves="itself"
-    ),
 }
