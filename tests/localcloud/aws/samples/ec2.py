@@ -86,6 +86,11 @@ SAMPLES = {
         {"vpcId": Ref("vpc"), "cidrBlock": "10.0.1.0/24", "availabilityZoneId": "euc1-az3"},
         absent=frozenset({"ipv6CidrBlockAssociationId"}),
     ),
+    "third-subnet": Sample(
+        "aws:ec2/subnet:Subnet",
+        {"vpcId": Ref("vpc"), "cidrBlock": "10.0.3.0/24", "availabilityZone": "eu-central-1b"},
+        absent=frozenset({"ipv6CidrBlockAssociationId"}),
+    ),
     "ipv6-subnet": Sample(
         "aws:ec2/subnet:Subnet",
         {
