@@ -73,8 +73,22 @@ def adapt_moto() -> None:
     AWS's 1,500 managed policies in the one partition in use, not in six."""
     FakeBucket.get_permission = lambda *_: PermissionResult.NEUTRAL  # type: ignore[method-assign] # on purpose
     setattr(moto.kms.responses, "validate_policy", lambda *_: None)  # noqa: B010 - an import, not an export
+    FakeBucket._log_permissions_enabled_policy = staticmethod(_takes_access_logs)  # type: ignore[method-assign] # on purpose
     load = IAMBackend._init_aws_policies
     IAMBackend._init_aws_policies = lambda self: load(self) if self.partition == "aws" else []  # type: ignore[method-assign] # on purpose
+
+
+def _takes_access_logs(target_bucket: Any, target_prefix: str | None) -> bool:
+    """Whether a bucket's policy lets S3 deliver access logs to it; Moto knows one spelling of such a policy."""
+    text = target_bucket.policy.decode() if target_bucket.policy else '{"Statement": []}'
+    request = iam.Request(
+        iam.Principal(service="logging.s3.amazonaws.com"),
+        "s3:PutObject",
+        f"arn:aws:s3:::{target_bucket.name}/{target_prefix or str()}log",
+        {"aws:SourceAccount": ACCOUNT, "aws:SecureTransport": "true"},
+        ACCOUNT,
+    )
+    return iam.decide(request, (), iam.policy("the bucket's policy", text)).allowed
 
 
 def _backend(service: str, region: str = "aws") -> Any:

@@ -67,8 +67,9 @@ class Store(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, protect=not ctx.disposable),
         )
         self.name, self.arn = bucket.bucket, bucket.arn
-        self._close()
+        policy = self._close()
         self._keep()
+        self.name = policy.bucket  # so that nobody uses the bucket, or sends it logs, before it is closed
         self.register_outputs({"name": self.name, "arn": self.arn})
 
     def uri(self, prefix: str = "") -> pulumi.Output[str]:
@@ -105,7 +106,7 @@ class Store(pulumi.ComponentResource):
         through = {"StringEquals": {"kms:ViaService": f"s3.{self._account.region}.amazonaws.com"}}
         return allow(actions, [self._args.key.id], when=through)
 
-    def _close(self) -> None:
+    def _close(self) -> aws.s3.BucketPolicy:
         """Who may come in at all: nobody from outside, nobody in clear, nobody around the key."""
         aws.s3.BucketPublicAccessBlock(
             self.purpose,
@@ -133,7 +134,7 @@ class Store(pulumi.ComponentResource):
             ],
             opts=self._child,
         )
-        aws.s3.BucketPolicy(
+        return aws.s3.BucketPolicy(
             self.purpose,
             bucket=self.name,
             policy=document(*_policy(self.purpose, self.arn, self._args.key, self._account)),
