@@ -10,7 +10,7 @@ BIN := .venv/bin
 ENVIRONMENTS := local dev staging prod
 NOW := $(shell date +%s)
 SEED ?= $(NOW)
-PYTEST = $(BIN)/python -m pytest -q --no-header -n 2 --randomly-seed=$(SEED)
+PYTEST = $(BIN)/python -m pytest --no-header -n 2 --randomly-seed=$(SEED)
 SHELL_SCRIPTS = $(shell git ls-files '*.sh' .ci)
 IMAGE ?= groundwork-app
 TAG ?= $(shell git rev-parse --short=12 HEAD)$(shell git diff --quiet HEAD -- app requirements || echo -dirty)
@@ -45,13 +45,13 @@ format: install-dev ## Bring the code into its form
 	$(BIN)/ruff check --quiet --fix --select I
 
 lint: install-dev ## Look for mistakes: code, types, shell scripts, secrets
-	$(BIN)/ruff check --quiet && echo "  ✓  lint"
+	$(BIN)/ruff check --quiet --output-format concise && echo "  ✓  lint"
 	$(BIN)/mypy --no-error-summary && echo "  ✓  types"
 	$(BIN)/shellcheck $(SHELL_SCRIPTS) && echo "  ✓  shell scripts"
 	git ls-files -z | xargs -0 .ci/secrets && echo "  ✓  no secrets"
 
 check: install-dev ## Form, lint, types and unit tests
-	$(BIN)/ruff format --quiet --check || { echo "Not in its form, see the files above: run make format."; exit 1; }
+	$(BIN)/ruff format --quiet --check --output-format concise || { echo "Not in its form, see the files above: run make format."; exit 1; }
 	echo "  ✓  form"
 	$(MAKE) lint
 	echo "  …  unit tests, in the random order $(SEED) (SEED=$(SEED) repeats it)"
