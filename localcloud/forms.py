@@ -137,7 +137,8 @@ def _atom(atom: str, known: Known) -> str | None:
 NAMES = tuple(
     (re.compile(pattern), form)
     for pattern, form in (
-        (r"^(region|awsRegion)$", "{region}"),
+        (r"^region$|Region$", "{region}"),
+        (r"^azureApiVersion$", "2025-01-01"),
         (r"^(availabilityZone|zone)$", "{zone}"),
         (r"^(location|primaryLocation)$", "{location}"),
         (r"^(accountId|ownerId|registryId|awsAccountId|catalogId|projectNumber)$", "{account|number}"),
@@ -146,9 +147,9 @@ NAMES = tuple(
         (r"^tenantId$", "{tenant}"),
         (r"^(principalId|clientId|objectId|customerId)$|[uU]uid$|[gG]uid$", "{uuid}"),
         (r"^provisioningState$", "Succeeded"),
-        (r"(^ipv6|Ipv6|IPv6).*([cC]idr|[pP]refix)", "{cidr6}"),
+        (r"([iI]pv6|IPv6).*([cC]idr(Block|Range)?|[pP]refix)$", "{cidr6}"),
         (r"([cC]idr(Block|Range)?|[aA]ddressPrefix|[iI]pRange)$", "{cidr}"),
-        (r"^ipv6|[iI]pv6(Address)?$", "{ipv6}"),
+        (r"[iI]pv6(Address)?$", "{ipv6}"),
         (r"(^ip|I[pP])(v4)?(Address)?$", "{ip}"),
         (r"[eE]mail(Address)?$", "{name}@example.com"),
         (r"([cC]reated|[uU]pdated|[mM]odified|[eE]xpires)(At|On|Date)?$|(Time|Timestamp|Date)$", "{time}"),
@@ -159,10 +160,27 @@ NAMES = tuple(
         (r"[uU]r[li]$", "https://{slug}.example.com/"),
         (r"([dD]nsName|[dD]omainName|[fF]qdn|[hH]ost[nN]ame|[hH]ost|[eE]ndpoint|Address)$", "{slug}.example.com"),
         (r"[vV]ersion$|[gG]eneration$|[rR]evision$", "1"),
-        (r"[pP]olicy(Document|Json|Data)?$", '{{"Version":"2012-10-17","Statement":[]}}'),
         (r"[jJ]son$", "{{}}"),
         (r"([pP]assword|[sS]ecret|[tT]oken|[kK]ey)$", "{alnum:32}"),
+        (r"^([sS]tatus|[sS]tate|[pP]hase)$|(Status|State)$", "ACTIVE"),
         (r"^port$", "443"),
+    )
+)
+PLACES = tuple(
+    (pattern, form)
+    for pattern, form in NAMES
+    if form
+    in (
+        "{region}",
+        "{zone}",
+        "{location}",
+        "{project}",
+        "{account|number}",
+        "{subscription}",
+        "{tenant}",
+        "{cidr}",
+        "{ip}",
+        "1",
     )
 )
 # What a documentation sentence says of a text's form.
@@ -180,10 +198,14 @@ DOCUMENTATION = tuple(
     )
 )
 ALIVE = ("succeeded", "active", "available", "ready", "running", "enabled", "issued", "online", "deployed", "completed")
-_DEFAULT = re.compile(r"[Dd]efault(?:s| value)?(?: is| to| of|:)*\s*[`\"']([^`\"'{}]+)[`\"']|[`\"']([^`\"'{}]+)[`\"'] \(default\)")
+_WORD = r"[`\"']([^\s`\"'{}]{1,80})[`\"']"
+_DEFAULT = re.compile(rf"[Dd]efault(?:s| value)?(?: is| to| of|:)*\s*{_WORD}|{_WORD} \(default\)")
 _NUMBER = re.compile(r"[Dd]efault(?:s| value)?(?: is| to| of|:)*\s*[`\"']?(\d+)\b")
 _TRUTH = re.compile(r"[Dd]efault(?:s| value)?(?: is| to| of|:)*\s*[`\"']?(true|false)\b")
-_VALUES = re.compile(r"(?i:(?:valid|possible|allowed|supported|acceptable|accepted) (?:values?|options?|types?|states?)|one of)[^`\"]{0,60}((?:[`\"][^`\"]+[`\"][^`\"]{0,6})+)")
+_VALUES = re.compile(
+    r"(?i:(?:valid|possible|allowed|supported|acceptable|accepted) (?:values?|options?|types?|states?)|one of)"
+    r"[^`\"]{0,60}((?:[`\"][^`\"]+[`\"][^`\"]{0,6})+)"
+)
 
 
 def default_text(doc: str) -> str | None:
@@ -209,14 +231,15 @@ def legal_value(doc: str) -> str | None:
     found = _VALUES.search(doc)
     if found is None:
         return None
-    values = re.findall(r"[`\"]([^`\"]+)[`\"]", found.group(1))
-    return next((value for value in values if value.lower() in ALIVE), values[0])
+    quoted = re.findall(r"[`\"]([^`\"]+)[`\"]", found.group(1))
+    values = [value for text in quoted for value in re.split(r"[,\s]+", text) if value]
+    return next((value for value in values if value.lower() in ALIVE), values[0] if values else None)
 
 
-def from_name(name: str, known: Known) -> str | None:
-    """A text of the form that the property's name tells, or None."""
-    singular = name[:-1] if name.endswith("s") and not name.endswith(("ss", "us")) else name
-    return _first(NAMES, singular, known) or _first(NAMES, name, known)
+def from_name(name: str, known: Known, *, places: bool = False) -> str | None:
+    """A text of the form that the property's name tells, or None; with `places`, of those forms that tell a place."""
+    singular = re.sub(r"(?<=ss)es$|(?<![su])s$", "", name)
+    return _first(PLACES if places else NAMES, singular, known)
 
 
 def from_documentation(doc: str, known: Known) -> str | None:
@@ -226,7 +249,7 @@ def from_documentation(doc: str, known: Known) -> str | None:
 
 def _first(rules: tuple[tuple[re.Pattern[str], str], ...], subject: str, known: Known) -> str | None:
     found = next((form for pattern, form in rules if pattern.search(subject)), None)
-    return None if found is None else render(found, known)  # type: ignore[no-any-return] # a text renders to a text
+    return None if found is None else render(found, known)
 
 
 def slug(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Plans a program for any cloud: evaluates it with synthetic outputs and renders the resource graph as one document.
+"""Renders what a program declares as one document, the plan: a plain resource graph that other rooms build on.
 
 The document (schema: `plan.schema.json`) holds plain values, so that rules and scanners read whole documents:
 - a synthetic value stays in its place as the text, number or truth value that it is; its JSON Pointer is listed in the
@@ -13,146 +13,19 @@ import base64
 import binascii
 import hashlib
 import heapq
-import json
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from localcloud import sdk, synthetic
-from localcloud.errors import UnsupportedError
-from localcloud.monitor import STACK_TYPE, Monitor, Registration, run
+from localcloud.evaluation import Evaluation, Planned
+from localcloud.monitor import STACK_TYPE
 from localcloud.project import Project
-from localcloud.values import ARCHIVE, ASSET, RESOURCE, SIGNATURE, UNKNOWN, Properties, Secret, reveal, walk
+from localcloud.values import ARCHIVE, ASSET, RESOURCE, SIGNATURE, UNKNOWN, Properties, Secret, reveal
 
 VERSION = 1
 SHORTEST = 6  # characters of a synthetic text by which it is known again inside another text
 HASHED_FILES, HASHED_BYTES = 5_000, 200_000_000  # of an archive's directory; beyond them its hash is left out
-
-Log = Callable[[str, str], None]
-Inspect = Callable[[Registration, Properties], None]
-
-
-@dataclass(frozen=True)
-class Planned:
-    """One resource of a plan: what the program declared, its id and outputs, and which output paths were made up."""
-
-    registration: Registration
-    id: str
-    outputs: Properties
-    synthetic: frozenset[str] = frozenset()
-
-    @property
-    def urn(self) -> str:
-        return self.registration.urn
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A program's evaluation: its resources in order of dependency, stack outputs, and the results of its look-ups."""
-
-    project: Project
-    resources: tuple[Planned, ...]
-    outputs: Properties = field(default_factory=dict)
-    invoked: tuple[Properties, ...] = ()
-
-
-def evaluate(
-    project: Project,
-    log: Log,
-    *,
-    inspect: Inspect | None = None,
-    references: Mapping[str, Properties] | None = None,
-) -> Plan:
-    """Runs the program with synthetic outputs. No cloud is called.
-
-    inspect: is shown each registration with its inputs before it is answered, and may raise.
-    references: outputs of other stacks by name, for StackReference; without them those outputs are unknown.
-    Raises UnsupportedError for a type that no installed SDK knows, with the line that declares it.
-    """
-    host = _Host(project, inspect, references or {})
-    run(Monitor(host, project, dry_run=True), log)
-    return Plan(project, tuple(_ordered(host.planned.values())), host.stack_outputs, tuple(host.invoked))
-
-
-class _Host:
-    """Answers the monitor with synthetic outputs, and keeps what the program declared."""
-
-    def __init__(self, project: Project, inspect: Inspect | None, references: Mapping[str, Properties]) -> None:
-        self.stopping = threading.Event()
-        self.planned: dict[str, Planned] = {}
-        self.stack_outputs: Properties = {}
-        self.invoked: list[Properties] = []
-        self._inspect = inspect
-        self._lock = threading.Lock()
-        self._context = synthetic.Context(project.name, project.stack, project.config, references=references)
-
-    def register(self, registration: Registration) -> tuple[str, Properties]:
-        if self._inspect is not None:
-            self._inspect(registration, registration.inputs)
-        return self._answer(registration, None)
-
-    def read(self, registration: Registration, id_: str) -> tuple[str, Properties]:
-        return self._answer(replace(registration, options={**registration.options, "id": id_}), id_)
-
-    def invoke(self, token: str, arguments: Properties, provider: str) -> Properties:
-        result = synthetic.invoke(token, arguments, None, self._context_of(provider))
-        made = {name: value for name, value in result.items() if arguments.get(name) != value}
-        with self._lock:
-            self.invoked.append(made)
-        return result
-
-    def outputs(self, urn: str, outputs: Properties) -> None:
-        with self._lock:
-            row = self.planned[urn]
-            self.planned[urn] = replace(row, outputs=outputs)
-            if row.registration.type == STACK_TYPE:
-                self.stack_outputs = outputs
-
-    def _answer(self, registration: Registration, id_: str | None) -> tuple[str, Properties]:
-        if not registration.custom:
-            row = Planned(registration, "", {})
-        else:
-            try:
-                answer = synthetic.outputs(
-                    registration.type,
-                    registration.name,
-                    registration.urn,
-                    registration.inputs,
-                    self._context_of(registration.provider),
-                    id_=id_,
-                )
-            except sdk.UnknownType as error:
-                raise UnsupportedError(f"{registration.where} cannot be planned: {error}.") from error
-            secret = registration.options.get("additionalSecretOutputs", [])
-            outputs = {
-                name: Secret(reveal(value)) if name in secret and value is not None else value
-                for name, value in answer.outputs.items()
-            }
-            row = Planned(registration, answer.id, outputs, answer.paths)
-        with self._lock:
-            self.planned[registration.urn] = row
-        return row.id, row.outputs
-
-    def _context_of(self, provider: str) -> synthetic.Context:
-        """The context with the inputs of the provider resource that a reference `URN::id` names."""
-        urn = provider.rpartition("::")[0]
-        row = self.planned.get(urn)
-        if row is None:
-            return self._context
-        return replace(self._context, provider={key: _opened(value) for key, value in row.registration.inputs.items()})
-
-
-def _opened(value: Any) -> Any:
-    """A provider's setting: the SDKs hand over objects, lists and numbers as JSON texts."""
-    if isinstance(value, str) and value[:1] in ("{", "["):
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    return value
 
 
 def _ordered(rows: Iterable[Planned]) -> Iterator[Planned]:
@@ -160,9 +33,8 @@ def _ordered(rows: Iterable[Planned]) -> Iterator[Planned]:
     by_urn = {row.urn: row for row in rows}
     waiting: dict[str, set[str]] = {}
     for urn, row in by_urn.items():
-        known = row.registration
-        before = {known.parent, known.provider.rpartition("::")[0], *known.dependencies}
-        before.update(*known.property_dependencies.values())
+        before = {row.parent, row.provider.rpartition("::")[0], *row.dependencies}
+        before.update(*row.property_dependencies.values())
         waiting[urn] = (before & by_urn.keys()) - {urn}
     followers: dict[str, list[str]] = {}
     for urn, before in waiting.items():
@@ -179,43 +51,26 @@ def _ordered(rows: Iterable[Planned]) -> Iterator[Planned]:
                 heapq.heappush(ready, follower)
 
 
-# The document
+def graph(evaluation: Evaluation, invoked: Iterable[Properties] = ()) -> dict[str, Any]:
+    """The plan as a document of `plan.schema.json`: the same bytes for the same program and settings.
 
-
-def graph(plan: Plan) -> dict[str, Any]:
-    """The plan as a document of `plan.schema.json`: the same bytes for the same program and settings."""
-    project = plan.project
+    invoked: the results of the program's function calls, made up too; a text that contains one is marked synthetic.
+    """
+    project = evaluation.project
     show = _Display(project)
-    by_urn: dict[str, Planned] = {}
-    traces: dict[str, set[Any]] = {}
-    looked_up = {leaf for result in plan.invoked for _, leaf in walk(reveal(result)) if _telling(leaf)}
+    looked_up = {leaf for result in invoked for _, leaf in pointers(reveal(result)) if _telling(leaf)}
+    made: dict[str, set[Any]] = {}
     resources = []
-    for row in plan.resources:
-        known = row.registration
-        marks = {f"/outputs{pointer}" for pointer in map(_pointer, row.synthetic)}
-        if row.id and "id" not in known.options:
-            marks.add("/outputs/id")
-        for name, value in known.inputs.items():
-            around = known.property_dependencies.get(name, known.dependencies)
-            made = looked_up.union(*(traces.get(urn, ()) for urn in around))
-            marks |= {f"/inputs{pointer}" for pointer, leaf in pointers({name: value}) if _contains(leaf, made)}
-        document_outputs = {**row.outputs, **({"id": row.id} if row.id else {})}
-        echoed = {f"/outputs{mark.removeprefix('/inputs')}" for mark in marks if mark.startswith("/inputs")}
-        present = {f"/inputs{pointer}" for pointer, _ in pointers(known.inputs)}
-        present |= {f"/outputs{pointer}" for pointer, _ in pointers(document_outputs)}
-        if not known.custom:
-            made = looked_up.union(*traces.values()) if row.outputs else set()
-            echoed |= {f"/outputs{pointer}" for pointer, leaf in pointers(row.outputs) if _contains(leaf, made)}
-        marks = (marks | echoed) & present
-        traces[row.urn] = {
+    for row in _ordered(evaluation.resources):
+        outputs = {**row.outputs, **({"id": row.id} if row.id else {})}
+        marks = _marks(row, outputs, looked_up, made)
+        made[row.urn] = {
             leaf
-            for side, values in (("inputs", known.inputs), ("outputs", document_outputs))
-            for pointer, leaf in pointers(reveal(values))
-            if f"/{side}{pointer}" in marks and _telling(leaf)
+            for pointer, leaf in pointers(reveal({"inputs": row.inputs, "outputs": outputs}))
+            if pointer in marks and _telling(leaf)
         }
-        by_urn[row.urn] = row
-        resources.append(_resource(row, document_outputs, show, marks))
-    everything = looked_up.union(*traces.values()) if traces else looked_up
+        resources.append(_resource(row, outputs, show, marks))
+    everything = looked_up.union(*made.values())
     return {
         "version": VERSION,
         "project": project.name,
@@ -225,36 +80,50 @@ def graph(plan: Plan) -> dict[str, Any]:
             for key, value in sorted(project.config.items())
         },
         "resources": resources,
-        "outputs": show.object(plan.outputs),
+        "outputs": show.object(evaluation.outputs),
         "synthetic": sorted(
-            f"/outputs{pointer}" for pointer, leaf in pointers(plan.outputs) if _contains(leaf, everything)
+            pointer for pointer, leaf in pointers({"outputs": evaluation.outputs}) if _contains(leaf, everything)
         ),
     }
 
 
+def _marks(row: Planned, outputs: Properties, looked_up: set[Any], made: dict[str, set[Any]]) -> set[str]:
+    """The pointers of a resource's synthetic leaves: outputs made up, and whatever holds one of another resource."""
+    marks = {f"/outputs{_pointer(path)}" for path in row.synthetic}
+    if row.id and "id" not in row.options:
+        marks.add("/outputs/id")
+    for name, value in row.inputs.items():
+        sources = looked_up.union(*(made.get(urn, ()) for urn in row.property_dependencies.get(name, row.dependencies)))
+        marks |= {f"/inputs{pointer}" for pointer, leaf in pointers({name: value}) if _contains(leaf, sources)}
+    marks |= {f"/outputs{mark.removeprefix('/inputs')}" for mark in marks if mark.startswith("/inputs/")}
+    if not row.custom:
+        sources = looked_up.union(*made.values()) if outputs else set()
+        marks |= {pointer for pointer, leaf in pointers({"outputs": outputs}) if _contains(leaf, sources)}
+    return marks & {pointer for pointer, _ in pointers({"inputs": row.inputs, "outputs": outputs})}
+
+
 def _resource(row: Planned, outputs: Properties, show: _Display, marks: set[str]) -> dict[str, Any]:
-    known = row.registration
     return {
-        "urn": known.urn,
-        "type": known.type,
-        "name": known.name,
-        "parent": known.parent or None,
-        "custom": known.custom,
-        "provider": known.provider.rpartition("::")[0] or None,
-        "inputs": show.object(known.inputs),
+        "urn": row.urn,
+        "type": row.type,
+        "name": row.name,
+        "parent": row.parent or None,
+        "custom": row.custom,
+        "provider": row.provider.rpartition("::")[0] or None,
+        "inputs": show.object(row.inputs),
         "outputs": show.object(outputs),
-        "dependencies": sorted(known.dependencies),
+        "dependencies": sorted(row.dependencies),
         "propertyDependencies": {
-            name: sorted(urns) for name, urns in sorted(known.property_dependencies.items()) if urns
+            name: sorted(urns) for name, urns in sorted(row.property_dependencies.items()) if urns
         },
-        "options": show.object(known.options),
-        "source": show.source(known),
-        "synthetic": sorted(mark for mark in marks),
+        "options": show.object(row.options),
+        "source": show.source(row),
+        "synthetic": sorted(marks),
     }
 
 
 class _Display:
-    """Values as a document shows them: secrets masked, files by kind, path and hash, object keys in order."""
+    """Values as the document shows them: secrets masked, files by kind, path and hash, object keys in order."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
@@ -268,29 +137,28 @@ class _Display:
         return {name: self.value(value) for name, value in sorted(values.items()) if value is not None}
 
     def value(self, value: Any) -> Any:
-        if isinstance(value, Secret):
-            return {"$secret": True}
-        if value is UNKNOWN:
-            return {"$unknown": True}
-        if isinstance(value, str):
-            return {"$secret": True} if any(hidden in value for hidden in self._hidden) else value
+        """One value, with everything in it."""
         if isinstance(value, list):
             return [self.value(item) for item in value]
-        if not isinstance(value, dict):
-            return value
-        signature = value.get(SIGNATURE)
-        if signature == RESOURCE:
-            return {"$resource": value.get("urn", "")}
-        if signature == ASSET:
-            return {"$asset": self._file(value)}
-        if signature == ARCHIVE:
-            return {"$archive": self._file(value)}
-        return self.object(value)
+        if isinstance(value, dict):
+            return self._marked(value) if SIGNATURE in value else self.object(value)
+        hidden = isinstance(value, str) and any(text in value for text in self._hidden)
+        if isinstance(value, Secret) or hidden:
+            return {"$secret": True}
+        return {"$unknown": True} if value is UNKNOWN else value
 
-    def source(self, registration: Registration) -> dict[str, Any] | None:
-        if not registration.source_file:
+    def _marked(self, value: Properties) -> dict[str, Any]:
+        if value[SIGNATURE] == ASSET:
+            return {"$asset": self._file(value)}
+        if value[SIGNATURE] == ARCHIVE:
+            return {"$archive": self._file(value)}
+        return {"$resource": value["urn"]} if value[SIGNATURE] == RESOURCE else self.object(value)
+
+    def source(self, row: Planned) -> dict[str, Any] | None:
+        """Where the program declares the resource; None where the SDK does not say."""
+        if not row.source_file:
             return None
-        return {"file": self._relative(Path(registration.source_file)), "line": registration.source_line}
+        return {"file": self._relative(Path(row.source_file)), "line": row.source_line}
 
     def _relative(self, path: Path) -> str:
         """The path below the project's root; of another file its name alone, as other machines keep it elsewhere."""
@@ -406,4 +274,4 @@ def _names(names: list[str], room: int) -> str:
     return ", ".join(shown)
 
 
-__all__ = ["Plan", "Planned", "evaluate", "graph", "pointers", "table"]
+__all__ = ["VERSION", "graph", "pointers", "table"]

@@ -62,7 +62,12 @@ def _override(statements: list[Statement], row: Statement) -> list[Statement]:
 
 def _statement(given: Properties) -> Statement:
     found: Statement = {"Sid": given.get("sid"), "Effect": given.get("effect") or "Allow"}
-    for element, key in (("Action", "actions"), ("NotAction", "notActions"), ("Resource", "resources"), ("NotResource", "notResources")):
+    for element, key in (
+        ("Action", "actions"),
+        ("NotAction", "notActions"),
+        ("Resource", "resources"),
+        ("NotResource", "notResources"),
+    ):
         found[element] = _short(given.get(key))
     for element, key in (("Principal", "principals"), ("NotPrincipal", "notPrincipals")):
         found[element] = _principals(given.get(key) or [])

@@ -26,7 +26,7 @@ from localcloud.errors import UnsupportedError
 BUILT_IN = ("pulumi:", "pulumi-python:")
 
 
-class UnknownType(UnsupportedError):
+class UnknownTypeError(UnsupportedError):
     """A token that no installed SDK knows; the message is a sentence that says what to do."""
 
 
@@ -47,20 +47,22 @@ def package(token: str) -> str:
 
 @cache
 def resource_class(token: str) -> type:
-    """The SDK class of a resource type token. Raises UnknownType."""
+    """The SDK class of a resource type token. Raises UnknownTypeError."""
     modules = _modules(package(token))
     for module in modules:
         if token in module["classes"]:
             return getattr(importlib.import_module(module["fqn"]), module["classes"][token])  # type: ignore[no-any-return] # classes of a generated module
-    raise UnknownType(f"the package {_import_name(package(token))} has no resource type {token}; check the type's name")
+    raise UnknownTypeError(
+        f"the package {_import_name(package(token))} has no resource type {token}; check the type's name"
+    )
 
 
 @cache
 def function_result(token: str) -> type | None:
-    """The SDK's result class of a function token, or None where the function returns a bare value. Raises UnknownType."""
+    """The SDK's result class of a function token; None if it returns a bare value. Raises UnknownTypeError."""
     parts = token.split(":")
     if len(parts) != 3:
-        raise UnknownType(f"{token} is no function token of the form package:module:function")
+        raise UnknownTypeError(f"{token} is no function token of the form package:module:function")
     name = parts[2]
     for fqn in _function_modules(parts[0], parts[1].split("/")[0], parts[1]):
         module = importlib.import_module(fqn)
@@ -69,7 +71,7 @@ def function_result(token: str) -> type | None:
                 return found
         if hasattr(module, _snake(name)):
             return None
-    raise UnknownType(f"the package {_import_name(parts[0])} has no function {token}; check the function's name")
+    raise UnknownTypeError(f"the package {_import_name(parts[0])} has no function {token}; check the function's name")
 
 
 @cache
@@ -88,7 +90,7 @@ def properties(cls: type) -> tuple[Property, ...]:
 
 @cache
 def inputs(cls: type) -> Mapping[str, tuple[Any, bool]]:
-    """What a resource or nested output class takes as input: wire name → (raw type, required). Empty if it takes none."""
+    """What a resource or nested output class takes as input: wire name → (raw type, required). May be empty."""
     module = importlib.import_module(cls.__module__)
     stem = cls.__name__.removesuffix("Response")
     places = [module, importlib.import_module(cls.__module__.removesuffix(".outputs"))]
@@ -152,7 +154,7 @@ def _modules(package_name: str) -> list[dict[str, Any]]:
     ):
         name = _import_name(package_name)
         if importlib.util.find_spec(name) is None:
-            raise UnknownType(
+            raise UnknownTypeError(
                 f"the SDK of {package_name!r} is not installed; install the package {name.replace('_', '-')}"
             )
         importlib.import_module(name)
@@ -213,7 +215,7 @@ def _unwrap(hint: Any) -> tuple[Any, bool]:
 
 __all__ = [
     "Property",
-    "UnknownType",
+    "UnknownTypeError",
     "camel",
     "classes",
     "enum_of",
