@@ -111,7 +111,6 @@ def create_app(models: Models, lake_store: Store | None = None) -> Flask:
     """
     app = Flask("app", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
-    app.url_map.merge_slashes = False  # a redirect's body would be HTML
     metrics = Metrics(models)
     lake = Lake(lake_store, metrics.count_records) if lake_store is not None else None
     app.extensions["lake"] = lake

@@ -40,6 +40,12 @@ def test_any_change_of_what_runs_is_another_release(tmp_path: Path, change: dict
     assert release.code_hash(folder(tmp_path / "b", {**FILES, **change})) != before
 
 
+def test_bytes_that_move_from_one_file_to_another_are_another_release(tmp_path: Path) -> None:
+    one = release.code_hash(folder(tmp_path / "a", {"a.py": "1b.py2"}))
+    two = release.code_hash(folder(tmp_path / "b", {"a.py": "1", "b.py": "2"}))
+    assert one != two
+
+
 def test_what_does_not_run_is_no_part_of_the_release(tmp_path: Path) -> None:
     before = release.code_hash(folder(tmp_path / "a", FILES))
     more = {"Dockerfile": "FROM x", "__pycache__/x.pyc": "0", "notes.md": ""}

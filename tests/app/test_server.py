@@ -12,7 +12,9 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
+from waitress.adjustments import Adjustments
 
+from app.server import _Channel
 from tests.app.processes import ROOT, Running, environment, moto_server, run, wait_until_ready
 
 pytestmark = pytest.mark.slow
@@ -94,6 +96,16 @@ def test_a_body_of_ten_megabytes_is_413_with_and_without_a_length(service: Runni
     assert with_length[0] == without[0] == 413
     assert with_length[1]["field"] == without[1]["field"] == "body"
     assert peak_memory(service) - before < 5 * 1024  # KiB: it is forgotten as it arrives
+
+
+def test_what_exceeds_the_largest_body_is_kept_neither_in_memory_nor_on_disk() -> None:
+    parser = _Channel.parser_class(Adjustments())
+    parser.received(HEAD + b"Content-Length: 10000000\r\n\r\n")
+    for _ in range(1_000):
+        parser.received(b"x" * 10_000)
+    assert parser.completed
+    assert len(parser.body_rcv) == 10_000_000
+    assert parser.body_rcv.getfile().read() == b""
 
 
 def peak_memory(service: Running) -> int:
