@@ -1,0 +1,317 @@
+"""`make up`, `make down`, `make preview`: the local environment, from nothing to a prediction and back.
+
+The one place that strings the rooms together: the emulator comes up, the program in stacks/ is applied to it, the
+model is trained and published, the deployed service runs as a process, and a prediction is asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.text import Text
+
+from app.release import code_hash
+from localcloud import display, emulator, operations, processes
+from localcloud.__main__ import providers
+from localcloud.aws.remains import remains
+from localcloud.engine import Event
+from localcloud.errors import LocalcloudError
+from localcloud.processes import Command
+from localcloud.project import Project, load
+from localcloud.steps import Step, Steps
+from localcloud.values import reveal
+
+ROOT = Path(__file__).resolve().parent
+STACK = "local"
+FILES = ROOT / ".localcloud"
+EMULATOR, PROCESSES, EVENTS = FILES / "emulator", FILES / "processes", FILES / "up.log"
+HEIGHT = 68  # inches
+READY_SECONDS = 30.0
+APP = (sys.executable, "-m", "app")
+
+
+def main() -> int:
+    """Runs one command. 0: done; 1: an error, told in a sentence; 130: Ctrl-C."""
+    parser = argparse.ArgumentParser(prog="up.py", description="The local environment.")
+    parser.add_argument("command", choices=("up", "down", "preview"))
+    parser.add_argument("--data", type=Path, help="your own table of heights and weights, as CSV")
+    parser.add_argument("--port", type=int, help="a port for the service, if that of Pulumi.local.yaml is taken")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, _interrupt)
+    FILES.mkdir(mode=0o700, exist_ok=True)
+    try:
+        with Steps() as steps:
+            summary = {"up": up, "down": down, "preview": preview}[options.command](steps, options)
+        steps.console.print(summary, soft_wrap=True)
+    except (LocalcloudError, BotoCoreError, ClientError) as error:
+        steps.console.print(Text(f"\nerror: {error}", style="red"), soft_wrap=True)
+        return 1
+    except KeyboardInterrupt:
+        steps.console.print("\nStopped. What was done is kept; the same command goes on from there.")
+        return 130
+    return 0
+
+
+def up(steps: Steps, options: argparse.Namespace) -> Text:
+    """The whole path; returns the summary."""
+    if options.data is not None and not options.data.is_file():
+        raise LocalcloudError(f"There is no file {options.data}. Name a CSV of heights and weights: make up DATA=FILE")
+    running = _emulator(steps)
+    project = _project(running, options)
+    with steps.step("Infrastructure") as step:
+        result = operations.up(project, providers(), _teller(step), _log, refresh=True)
+        step.say(display.summary(result, dry_run=False))
+    found = reveal(result.outputs)["aws"]
+    region = json.loads(project.config["groundwork:aws"])["region"]
+    model = _train(steps, running, found, region, options.data)
+    task = _serve(steps, running, found, region)
+    with steps.step("Prediction") as step:
+        answer = _predict(task)
+        step.say(answer)
+    with steps.step("Access") as step:
+        rows = _tried(running, found, region)
+        step.say(f"{sum(row.allowed for row in rows)} calls allowed, {sum(not row.allowed for row in rows)} refused")
+    return _summary(running.url, result, task, model=model, answer=answer, rows=rows)
+
+
+def down(steps: Steps, options: argparse.Namespace) -> Text:
+    """Destroys the stack, shows that nothing is left, and stops every process."""
+    with steps.step("Service") as step:
+        stopped = processes.stop_all(PROCESSES)
+        step.say(f"{len(stopped)} stopped" if stopped else "was not running")
+    running = _emulator(steps)
+    project = _project(running, options)
+    with steps.step("Infrastructure") as step:
+        result = operations.destroy(project, providers(), _teller(step), refresh=True)
+        step.say(display.summary(result, dry_run=False))
+    with steps.step("Nothing left") as step:
+        region = json.loads(project.config["groundwork:aws"])["region"]
+        left, kept = remains(region)
+        if left:
+            names = ", ".join(f"{display.short(token)} {id_}" for token, id_ in left)
+            raise LocalcloudError(f"The emulator still holds {names}. Run `make down` again, or `make clean`.")
+        step.say("the emulator is as a fresh one" + (", but for what AWS keeps" if kept else ""))
+    with steps.step("Emulator") as step:
+        emulator.stop(EMULATOR)
+        step.say("stopped")
+    return Text(
+        "".join(f"\n  kept, as AWS does   {line}" for line in kept) + "\n\nEverything is down. Up again: make up"
+    )
+
+
+def preview(steps: Steps, options: argparse.Namespace) -> Text:
+    """What `up` would change in the emulator; returns it line by line."""
+    running = _emulator(steps)
+    lines: list[str] = []
+
+    def tell(event: Event) -> None:
+        lines.extend(display.event_lines(event, dry_run=True))
+
+    with steps.step("Infrastructure") as step:
+        step.say("comparing the program with the emulator")
+        result = operations.preview(_project(running, options), providers(), tell, _log, refresh=True)
+        step.say(display.summary(result, dry_run=True))
+    return Text("\n".join(["", *lines] if lines else ["", "Nothing would change."]))
+
+
+def _interrupt(_number: int, _frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _project(running: emulator.Emulator, options: argparse.Namespace) -> Project:
+    """The stack, with what only this machine knows: where the emulator is, and which release of the app this is."""
+    settings = [f"groundwork:aws.endpoint={running.url}", f"groundwork:release={code_hash()}"]
+    settings += [f"groundwork:port={options.port}"] if options.port else []
+    return load(ROOT, STACK, settings, paths=True)
+
+
+def _emulator(steps: Steps) -> emulator.Emulator:
+    """The emulator, with this process as its administrator, whatever credentials lie around."""
+    with steps.step("Emulator") as step:
+        step.say("starting Moto behind the gate")
+        running = emulator.start(EMULATOR)
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            del os.environ[name]
+        os.environ.update(running.environment())
+        step.say(f"{running.url}, {'started empty' if running.started else 'was running'}")
+        return running
+
+
+def _teller(step: Step) -> Callable[[Event], None]:
+    """Shows in the step how far the engine is, and writes each event to a file."""
+    counts: Counter[str] = Counter()
+    EVENTS.write_text("", encoding="utf-8")
+
+    def tell(event: Event) -> None:
+        counts[event.kind] += event.step != "same" or event.kind == "done"
+        if event.kind == "gone":
+            step.say(f"{counts['gone']} of its resources are gone; making them again")
+        elif event.kind != "drift":
+            step.say(f"{counts['done']} done   {display.short(event.type)} {event.name}")
+        with EVENTS.open("a", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in display.event_lines(event, dry_run=False))
+
+    return tell
+
+
+def _log(severity: str, message: str) -> None:
+    with EVENTS.open("a", encoding="utf-8") as file:
+        file.write(f"{severity}: {message}\n")
+
+
+def _train(
+    steps: Steps, running: emulator.Emulator, found: dict[str, Any], region: str, data: Path | None
+) -> dict[str, Any]:
+    """Trains, evaluates and publishes as the trainer's role; returns what `publish` answered."""
+    from stacks.environment import MODEL, PEOPLE  # noqa: PLC0415 - the program's own room; Pulumi is loaded by now
+
+    environment = {
+        "DATA_STORE": f"s3://{found['stores']['data']}/{PEOPLE}",
+        "MODEL_STORE": f"s3://{found['stores']['models']}/{MODEL}",
+    }
+    answer: dict[str, Any] = {}
+    with steps.step("Model") as step:
+        for job in ("train", "evaluate", "publish"):
+            words = (*APP, job, *(("--data", str(data.resolve())) if job == "train" and data else ()))
+            step.say(job)
+            printed = processes.run(
+                running,
+                Command(words, ROOT),
+                role_arn=found["identities"]["trainer"],
+                assumed_by="ec2.amazonaws.com",
+                region=region,
+                environment=environment,
+                on_line=step.say,
+            )
+            answer |= json.loads(printed)
+        step.say(
+            f"{answer['version']} {'published' if answer['created'] else 'was published already'}: "
+            f"{answer['metrics']['rmse']:.1f} lb rmse on {answer['rows']} held-out rows"
+        )
+    return answer
+
+
+def _serve(steps: Steps, running: emulator.Emulator, found: dict[str, Any], region: str) -> processes.Task:
+    """The deployed service as a process, ready to predict."""
+    repository = found["registry"].partition("/")[2]
+    service = found["service"]
+    with steps.step("Service") as step:
+        task = processes.start(
+            PROCESSES,
+            running,
+            cluster=service["cluster"],
+            service=service["name"],
+            region=region,
+            images={repository: Command((*APP, "serve"), ROOT)},
+        )
+        step.say(f"{task.url}  waiting until it is ready")
+        _wait_until_ready(task)
+        step.say(f"{task.url}, {'was running' if task.happened == 'running' else task.happened}")
+    return task
+
+
+def _wait_until_ready(task: processes.Task) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    reason = "it does not answer"
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"{task.url}/readyz", timeout=2):  # noqa: S310 - our own http URL
+                return
+        except urllib.error.HTTPError as error:
+            reason = error.read(2000).decode(errors="replace").strip()
+        except OSError as error:
+            reason = str(error)
+        if not processes.alive(PROCESSES, task.service):
+            last = task.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+            raise LocalcloudError(f"The service ended before it was ready: {' '.join(last)} (all of it: {task.log})")
+        time.sleep(0.05)
+    raise LocalcloudError(f"The service was not ready after {READY_SECONDS:.0f} s: {reason}. Its log: {task.log}")
+
+
+def _predict(task: processes.Task) -> str:
+    """The answer of make_prediction.sh, the very command that a user types."""
+    done = subprocess.run(
+        ["./make_prediction.sh", str(HEIGHT), task.url], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise LocalcloudError(f"The prediction failed: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout.strip()
+
+
+class Tried(NamedTuple):
+    """One call that was tried as the app, and whether it was let through."""
+
+    what: str
+    allowed: bool
+
+
+def _tried(running: emulator.Emulator, found: dict[str, Any], region: str) -> list[Tried]:
+    """What the app's own role can and cannot do: each is a call made with its credentials. Nothing is left behind."""
+    from stacks.environment import LAKE, MODEL, PEOPLE  # noqa: PLC0415 - the program's own room; Pulumi is loaded by now
+
+    got = processes.credentials(running, found["identities"]["server"], processes.TASKS, "access", region)
+    s3 = boto3.client("s3", region_name=region, **processes.session_keys(got))
+    stores = found["stores"]
+
+    def write(bucket: str, key: str) -> None:
+        upload = s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]  # needs what PutObject needs
+        s3.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
+
+    calls: list[tuple[str, Callable[[], Any]]] = [
+        (f"read models/{MODEL}", lambda: s3.get_object(Bucket=stores["models"], Key=f"{MODEL}current.json")),
+        (f"write data/{LAKE}", lambda: write(stores["data"], f"{LAKE}access")),
+        (f"read data/{PEOPLE}", lambda: s3.list_objects_v2(Bucket=stores["data"], Prefix=PEOPLE)),
+        (f"write models/{MODEL}", lambda: write(stores["models"], f"{MODEL}current.json")),
+        ("read audit/", lambda: s3.list_objects_v2(Bucket=stores["audit"])),
+        (f"delete data/{LAKE}", lambda: s3.delete_object(Bucket=stores["data"], Key=f"{LAKE}access")),
+    ]
+    return [Tried(what, _allowed(call)) for what, call in calls]
+
+
+def _allowed(call: Callable[[], Any]) -> bool:
+    try:
+        call()
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "AccessDenied":
+            raise
+        return False
+    return True
+
+
+def _summary(
+    url: str, result: operations.Result, task: processes.Task, *, model: dict[str, Any], answer: str, rows: list[Tried]
+) -> Text:
+    kinds = Counter(row.type.split(":")[1].split("/")[0] for row in result.resources if row.type.startswith("aws:"))
+    text = Text("\n")
+    for title, value in (
+        ("Prediction", f"{HEIGHT} in → {answer}"),
+        ("Service", f"{task.url}/predict   /healthz /readyz /version /metrics"),
+        ("Model", f"{model['version']}, trained on data {model['data_version']}"),
+        ("AWS, emulated", f"{url}   {sum(kinds.values())} resources: {_counted(kinds)}"),
+        ("The app may", "; ".join(row.what for row in rows if row.allowed)),
+        ("and may not", "; ".join(row.what for row in rows if not row.allowed)),
+    ):
+        text.append(f"  {title:15}", style="bold").append(f"{value}\n")
+    return text.append("\n  Next: ./make_prediction.sh 70    make preview    make plan    make down")
+
+
+def _counted(kinds: Counter[str]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
