@@ -112,8 +112,10 @@ def wait(account: Account, inputs: Properties, _: Tags) -> str:
 
 
 def read_validation(account: Account, _: str, inputs: Properties) -> Properties | None:
-    """Exists while the certificate is issued."""
-    arn = inputs["certificateArn"]
+    """Exists while the certificate is issued. Without inputs, as in an import, there is nothing to look for."""
+    arn = inputs.get("certificateArn")
+    if arn is None:
+        return None
     answer = if_found(account.client("acm").describe_certificate, GONE, CertificateArn=arn)
     return {"certificateArn": arn} if answer and answer["Certificate"]["Status"] == "ISSUED" else None
 

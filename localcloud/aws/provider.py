@@ -98,8 +98,9 @@ class Provider:
     def read(self, token: str, id: str, inputs: Properties) -> tuple[Properties, Properties] | None:
         """The resource as it is now, as (inputs, outputs), or None if it is gone.
 
-        Inputs are the given ones, each read-back property replaced by the live value where that means something else; a
-        live value that was not declared joins them unless it is the default or the cloud's own choice.
+        Inputs are the given ones, each read-back property replaced by the live value where that means something else;
+        a live value that was not declared joins them unless it is the default or the cloud's own choice. Without
+        inputs, as in an import, all that the cloud reports joins them.
         """
         kind = _kind(token)
         account = self._account(kind, inputs)
@@ -112,7 +113,7 @@ class Provider:
         seen = dict(inputs)
         for name in kind.read_back:
             expected = inputs.get(name, kind.defaults.get(name))
-            chosen_by_cloud = name in kind.computed and is_empty(expected)
+            chosen_by_cloud = bool(inputs) and name in kind.computed and is_empty(expected)
             if chosen_by_cloud or same(expected, live.get(name), name, kind.unordered, kind.kept):
                 continue
             seen.pop(name, None)

@@ -91,19 +91,27 @@ def delete(account: Account, name: str, inputs: Properties) -> None:
 
 
 def _empty(s3: Any, name: str, *, locked: bool) -> None:
+    """Page by page from the start: a marker in the midst of what is being deleted skips some."""
     bypass = {"BypassGovernanceRetention": True} if locked else {}
-    for page in s3.get_paginator("list_object_versions").paginate(Bucket=name):
-        rows = page.get("Versions", []) + page.get("DeleteMarkers", [])
-        objects = [{"Key": row["Key"], "VersionId": row["VersionId"]} for row in rows]
-        if not objects:
-            continue
+    before: list[Properties] = []
+    while objects := _versions(s3, name):
         errors = s3.delete_objects(Bucket=name, Delete={"Objects": objects, "Quiet": True}, **bypass).get("Errors")
+        if objects == before and not errors:
+            errors = [{"Key": objects[0]["Key"], "Message": "deleted, and still there"}]
         if errors:
             first = errors[0]
             raise ProviderError(
                 f"{len(errors)} object versions of the bucket {name} cannot be deleted, "
                 f"the first is {first['Key']}: {first.get('Message') or first.get('Code')}."
             )
+        before = objects
+
+
+def _versions(s3: Any, name: str) -> list[Properties]:
+    """Up to 1,000 versions and delete markers."""
+    page = s3.list_object_versions(Bucket=name)
+    rows = page.get("Versions", []) + page.get("DeleteMarkers", [])
+    return [{"Key": row["Key"], "VersionId": row["VersionId"]} for row in rows]
 
 
 def list_all(account: Account) -> Iterator[tuple[str, Tags]]:

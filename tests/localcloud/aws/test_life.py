@@ -58,6 +58,38 @@ def test_outputs_have_what_the_sdk_declares_and_nothing_else(bench: Bench, name:
     assert computed - outputs == SAMPLES[name].absent
 
 
+# samples whose declared inputs an id alone does not tell
+NOT_IMPORTABLE = {
+    "alias-without-name": "an alias tells its key's id, not that the ARN was declared",
+    "validation": "the id is a time",
+    "versioning-with-mfa-delete-off": "S3 does not tell what never was on",
+}
+# kinds whose `read` needs the declared form of a property to recognise it
+READ_WITH_INPUTS = {
+    "aws:appautoscaling/policy:Policy",
+    "aws:appautoscaling/target:Target",
+    "aws:ec2/route:Route",
+    "aws:ec2/securityGroup:SecurityGroup",
+    "aws:ecs/service:Service",
+    "aws:ecs/taskDefinition:TaskDefinition",
+    "aws:lb/listener:Listener",
+    "aws:lb/targetGroup:TargetGroup",
+    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
+}
+IMPORTABLE = [name for name in SAMPLES if name not in NOT_IMPORTABLE and SAMPLES[name].token not in READ_WITH_INPUTS]
+
+
+@pytest.mark.parametrize("name", IMPORTABLE)
+def test_an_import_by_the_id_alone_finds_all_that_was_declared(bench: Bench, name: str) -> None:
+    kind, inputs = KINDS[SAMPLES[name].token], bench.inputs(name)
+    made = bench.provider.create(kind.token, bench.urn(name), inputs)
+    imported, _ = read(bench, name, made, {})
+    kept = {path.split(".")[0] for path in kind.kept} | {f"{kind.name_input}Prefix", "region"}
+    for key in inputs.keys() - kept:
+        assert same(imported.get(key, kind.defaults.get(key)), inputs[key], key, kind.unordered), key
+
+
 def sdk_class(token: str) -> Any:
     """The SDK's class of a resource type."""
     import pulumi_aws  # noqa: PLC0415 - one second, and only these tests need it
