@@ -1,8 +1,40 @@
 """The AWS resource types that localcloud can make, read, change and delete over boto3."""
 
-from localcloud.aws import acm, bucket_settings, cloudwatch, ecr, iam, kms, logs, s3
+from localcloud.aws import (
+    acm,
+    bucket_settings,
+    cloudwatch,
+    ec2,
+    ecr,
+    ecs,
+    elb,
+    endpoints,
+    iam,
+    kms,
+    logs,
+    routes,
+    s3,
+    scaling,
+    security_groups,
+)
 from localcloud.aws.kind import Kind
 
-FAMILIES = (acm, bucket_settings, cloudwatch, ecr, iam, kms, logs, s3)
+FAMILIES = (
+    acm,
+    bucket_settings,
+    cloudwatch,
+    ec2,
+    ecr,
+    ecs,
+    elb,
+    endpoints,
+    iam,
+    kms,
+    logs,
+    routes,
+    s3,
+    scaling,
+    security_groups,
+)
 
 KINDS: dict[str, Kind] = {kind.token: kind for family in FAMILIES for kind in family.KINDS}
