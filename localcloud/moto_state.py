@@ -6,13 +6,14 @@ Callers hold the gate's lock: Moto is not thread-safe.
 
 import json
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import moto.kms.responses
 from moto.backends import get_backend
+from moto.ec2.models.subnets import SubnetBackend
 from moto.iam.access_control import PermissionResult
 from moto.iam.models import IAMBackend
 from moto.s3.models import FakeBucket
@@ -74,8 +75,21 @@ def adapt_moto() -> None:
     FakeBucket.get_permission = lambda *_: PermissionResult.NEUTRAL  # type: ignore[method-assign] # on purpose
     setattr(moto.kms.responses, "validate_policy", lambda *_: None)  # noqa: B010 - an import, not an export
     FakeBucket._log_permissions_enabled_policy = staticmethod(_takes_access_logs)  # type: ignore[method-assign] # on purpose
+    SubnetBackend.delete_subnet = _unbinding(SubnetBackend.delete_subnet)  # type: ignore[method-assign] # on purpose
     load = IAMBackend._init_aws_policies
     IAMBackend._init_aws_policies = lambda self: load(self) if self.partition == "aws" else []  # type: ignore[method-assign] # on purpose
+
+
+def _unbinding(delete: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
+    """Moto's deletion of a subnet, which leaves it bound to its network ACL; on AWS that goes with it."""
+
+    def delete_subnet(backend: Any, subnet_id: str) -> Any:
+        for acl in backend.network_acls.values():
+            for name in [name for name, bound in acl._associations.items() if bound.subnet_id == subnet_id]:
+                del acl._associations[name]
+        return delete(backend, subnet_id)
+
+    return delete_subnet
 
 
 def _takes_access_logs(target_bucket: Any, target_prefix: str | None) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from localcloud.aws.answers import present, unless_gone
-from localcloud.aws.calls import tag_changes, tag_list, tag_map
+from localcloud.aws.calls import if_found, tag_changes, tag_list, tag_map
 from localcloud.aws.kind import Kind, Properties, Tags
 
 if TYPE_CHECKING:
@@ -121,9 +121,9 @@ def _update_vpc(account: Account, vpc: str, old: Properties, new: Properties) ->
 def _delete_vpc(account: Account, vpc: str, _inputs: Properties) -> None:
     client = account.client("ec2")
     unless_gone(lambda: client.delete_vpc(VpcId=vpc))
-    # AWS takes the default network ACL away with its VPC, the emulator leaves it
+    # AWS takes the default network ACL away with its VPC. Moto leaves it, and bound to subnets that are gone.
     for acl in described(account, "describe_network_acls", "NetworkAcls", Filters=filters(vpc_id=vpc)):
-        client.delete_network_acl(NetworkAclId=acl["NetworkAclId"])
+        if_found(client.delete_network_acl, "DependencyViolation", NetworkAclId=acl["NetworkAclId"])
 
 
 def _list_vpcs(account: Account) -> list[tuple[str, Tags]]:
