@@ -18,7 +18,7 @@ TAG ?= $(shell git rev-parse --short=12 HEAD)$(shell git diff --quiet HEAD -- ap
 ##@ Use
 
 up: install ## Bring the local environment up and get a prediction from it (DATA=people.csv: train on your own table)
-	$(BIN)/python up.py up $(if $(DATA),--data "$(DATA)")
+	$(BIN)/python up.py up $(if $(DATA),--data "$(DATA)") $(if $(PORT),--port "$(PORT)")
 
 down: install ## Destroy the local environment and stop every process of it
 	$(BIN)/python up.py down

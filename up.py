@@ -235,7 +235,7 @@ def _wait_until_ready(task: processes.Task) -> None:
             reason = error.read(2000).decode(errors="replace").strip()
         except OSError as error:
             reason = str(error)
-        if not processes.alive(PROCESSES, task.service):
+        if processes.ended(task):
             last = task.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
             raise LocalcloudError(f"The service ended before it was ready: {' '.join(last)} (all of it: {task.log})")
         time.sleep(0.05)

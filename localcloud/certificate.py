@@ -1,8 +1,6 @@
 """A certificate for the loopback interface, and the authority that vouches for it and for nothing else."""
 
 import ipaddress
-import os
-import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +9,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from localcloud.files import write_private
 
 LIFETIME = timedelta(days=365)
 RENEW_BEFORE = timedelta(days=30)
@@ -108,17 +108,3 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
         content_commitment=False, key_encipherment=False, data_encipherment=False, key_agreement=False,
         encipher_only=False, decipher_only=False,
     )  # fmt: skip
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """Writes `data` to `path` in one step, readable by its owner alone (0600)."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from localcloud import certificate, pids, server
+from localcloud.files import write_private
 
 ACCOUNT = "123456789012"
 START_SECONDS = 30.0
@@ -176,7 +177,7 @@ def _keys(directory: Path) -> dict[str, str]:
             "secret_key": secrets.token_urlsafe(30),
             "token": secrets.token_urlsafe(32),
         }
-        certificate.write_private(path, json.dumps(found).encode())
+        write_private(path, json.dumps(found).encode())
     return found
 
 
@@ -204,7 +205,7 @@ def _listen(directory: Path) -> socket.socket | Emulator:
                 f"Stop that program, or delete {path} to let the emulator choose another port."
             )
         time.sleep(0.1)
-    certificate.write_private(path, str(listener.getsockname()[1]).encode())
+    write_private(path, str(listener.getsockname()[1]).encode())
     return listener
 
 
@@ -346,7 +347,7 @@ def _serve(directory: Path, listener: socket.socket, ready: int) -> NoReturn:
         "port": listener.getsockname()[1],
         "identity": identity,
     }
-    certificate.write_private(directory / _RECORD, json.dumps(record).encode())
+    write_private(directory / _RECORD, json.dumps(record).encode())
     with contextlib.suppress(BrokenPipeError):  # whoever started us may be gone
         os.write(ready, b"ready\n")
     os.close(ready)

@@ -12,19 +12,19 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import threading
 import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
 
 from localcloud import pids
-from localcloud.certificate import write_private
 from localcloud.emulator import Emulator, control
 from localcloud.errors import LocalcloudError
 
@@ -101,9 +101,9 @@ def start(
     _require_free(port, service)
     environment = {entry["name"]: entry["value"] for entry in container.get("environment", [])}
     environment |= _platform(emulator, definition["taskRoleArn"], TASKS, region, f"{service}-task")
-    pid = _spawn(command, environment, log)
-    began = pids.start_time(pid) or ""
-    write_private(record_file, json.dumps(asdict(_Record(pid, began, arn, fingerprint))).encode())
+    known = json.dumps({"task_definition": arn, "fingerprint": fingerprint})
+    launch = (sys.executable, "-m", "localcloud.launch", str(record_file.resolve()), known, *command.words)
+    pid = _spawn(Command(launch, command.directory), environment, log)
     return Task(**{**vars(task), "pid": pid})
 
 
@@ -118,10 +118,11 @@ def stop_all(directory: Path) -> list[str]:
     return stopped
 
 
-def alive(directory: Path, service: str) -> bool:
-    """Whether the process of a service runs."""
-    record = _record(directory / f"{service}.json")
-    return record is not None and pids.alive(record.pid, record.began)
+def ended(task: Task) -> bool:
+    """Whether the process of a task has ended."""
+    with suppress(ChildProcessError):
+        os.waitpid(task.pid, os.WNOHANG)
+    return pids.start_time(task.pid) is None
 
 
 def run(

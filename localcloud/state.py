@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.errors import LocalcloudError
+from localcloud.files import write_private
 from localcloud.secrets import Passphrase, new_salt, passphrase
 from localcloud.values import SECRET, SIGNATURE, Properties, Secret
 
@@ -175,7 +176,7 @@ class StateFile:
 
     def save(self, snapshot: Snapshot) -> None:
         """Replaces the file in one step, so that a reader or a kill finds the old state or the new, never a part."""
-        write_private(self.path, json.dumps(self.render(snapshot), indent=1))
+        write_private(self.path, json.dumps(self.render(snapshot), indent=1).encode())
 
     def salt(self) -> str:
         """The passphrase's salt, made when the first secret is written."""
@@ -266,18 +267,6 @@ def touched(resource: Resource, *, new: bool) -> Resource:
     """The resource with its time of change set to now, and of creation if it is new."""
     now = _now()
     return replace(resource, created=now if new else resource.created, modified=now)
-
-
-def write_private(path: Path, text: str) -> None:
-    """Writes a file that its owner alone may read, atomically; its folder is made if need be."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
 
 
 @contextlib.contextmanager
