@@ -10,6 +10,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
+import botocore.loaders
+import botocore.session
 from botocore.config import Config
 
 Properties = dict[str, Any]
@@ -52,7 +54,10 @@ class Account:
                 raise EndpointRefusedError(REFUSED.format(what=f"the endpoint of {service} is {url}"))
         self._clients: dict[tuple[str, str], Any] = {}
         self._lock = threading.Lock()
+        session = botocore.session.Session()
+        session.register_component("data_loader", LOADER)
         self._session = boto3.Session(
+            botocore_session=session,
             aws_access_key_id=self.config.get("accessKey"),
             aws_secret_access_key=self.config.get("secretKey"),
             aws_session_token=self.config.get("token"),
@@ -94,6 +99,9 @@ class Account:
         """The partition of ARNs; emulators serve the commercial one."""
         return "aws"
 
+
+# boto3's service models, parsed once a process: that takes most of a client's making
+LOADER = botocore.loaders.create_loader()
 
 # boto3's service names where pulumi-aws names the endpoint otherwise
 PROVIDER_NAMES = {
