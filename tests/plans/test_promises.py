@@ -12,14 +12,21 @@ from tests.plans.plans import ENVIRONMENTS, Plan, Resource, Statement, plan_of
 pytestmark = pytest.mark.slow
 
 PURPOSES = ("data", "models", "logs", "audit")
-# Statements that have a `*`, each by type, property and Sid or first action, with the reason why they may.
+THIS_KEY = "in a key's policy * is the key itself, whose ARN is not known before it exists"
+# Statements that have a `*`: their type, Sid or first action, and what has it; with the reason why it may.
 STARS = {
-    ("aws:kms/key:Key", "TheAccountDecides"): "in a key's policy * is the key itself",
-    ("aws:kms/key:Key", "CloudWatchLogsOfThisEnvironment"): "in a key's policy * is the key itself",
-    ("aws:kms/key:Key", "AccessLogsOfBuckets"): "in a key's policy * is the key itself",
-    ("aws:s3/bucketPolicy:BucketPolicy", "DenyPlainTransport"): "it denies, and whatever there is",
-    ("aws:iam/rolePolicy:RolePolicy", "ecr:GetAuthorizationToken"): "the API knows no narrower resource",
+    ("aws:kms/key:Key", "TheAccountDecides", "Resource *"): THIS_KEY,
+    ("aws:kms/key:Key", "CloudWatchLogsOfThisEnvironment", "Resource *"): THIS_KEY,
+    ("aws:kms/key:Key", "AccessLogsOfBuckets", "Resource *"): THIS_KEY,
+    ("aws:s3/bucketPolicy:BucketPolicy", "DenyPlainTransport", "Action s3:*"): "it denies, and whatever there is",
+    ("aws:iam/rolePolicy:RolePolicy", "ecr:GetAuthorizationToken", "Resource *"): "the API knows no narrower one",
 }
+# Services that are let in without a word on whose behalf, with the reason why.
+UNCONDITIONAL = {
+    "ec2.amazonaws.com": "it names no source when it hands a role to a machine",
+    "logging.s3.amazonaws.com": "for the use of a key it is documented to name none; the bucket's policy asks for it",
+}
+ACCOUNT = "123456789012"  # the account of every plan
 
 
 @pytest.fixture(params=ENVIRONMENTS)
@@ -38,9 +45,24 @@ def test_no_policy_has_a_star_but_those_with_a_reason(plan: Plan) -> None:
     starred = set()
     for row, _, statement in plan.statements():
         actions, resources = listed(statement["Action"]), listed(statement.get("Resource", []))
-        if "*" in resources or any("*" in action for action in actions):
-            starred.add((row.type, statement.get("Sid") or actions[0]))
+        stars = [f"Action {action}" for action in actions if "*" in action]
+        stars += [f"Resource {resource}" for resource in resources if resource == "*"]
+        starred |= {(row.type, statement.get("Sid") or actions[0], star) for star in stars}
     assert starred == set(STARS)
+
+
+def test_a_service_is_let_in_on_behalf_of_this_account_alone(plan: Plan) -> None:
+    unconditional = set()
+    for row, _, statement in plan.statements():
+        services = listed(statement.get("Principal", {}).get("Service", [])) if statement["Effect"] == "Allow" else []
+        if not services:
+            continue
+        conditions = statement.get("Condition", {})
+        if not conditions:
+            unconditional.update(services)
+        for key, value in (pair for test in conditions.values() for pair in test.items()):
+            assert value == ACCOUNT or f":{ACCOUNT}:" in value, f"{row.urn}: {key}"
+    assert unconditional == set(UNCONDITIONAL)
 
 
 def test_a_resource_pattern_in_a_policy_names_its_bucket_or_log_group_in_full(plan: Plan) -> None:
