@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from localcloud.aws.answers import code, present
-from localcloud.aws.calls import all_of, tag_changes, tag_list, tag_map
+from localcloud.aws.calls import ProviderError, all_of, tag_changes, tag_list, tag_map
 from localcloud.aws.kind import MARK, Kind, Properties, Tags
 from localcloud.aws.meaning import is_empty, same
 
@@ -37,8 +37,8 @@ _PLAIN = (
 )
 _CONTENT = (*_PLAIN, "ephemeralStorage", "containerDefinitions", "volumes")
 _UNORDERED = ("requiresCompatibilities", "placementConstraints")
-# what AWS adds to a container that says nothing of it
-_CONTAINER = {"essential": True}
+# what AWS adds to a container's health check that says nothing of it; seconds
+_HEALTH_CHECK = {"interval": 30, "timeout": 5, "retries": 3}
 
 
 def retag(account: Account, arn: str, old: Properties, new: Properties) -> None:
@@ -51,7 +51,10 @@ def retag(account: Account, arn: str, old: Properties, new: Properties) -> None:
 
 
 def _containers(text: str) -> list[dict[str, Any]]:
-    containers = json.loads(text)
+    try:
+        containers = json.loads(text)
+    except ValueError as error:
+        raise ProviderError(f"containerDefinitions is no JSON text ({error}).") from None
     return containers if isinstance(containers, list) else [containers]
 
 
@@ -59,21 +62,27 @@ def _canonical(text: str, network: str | None) -> list[dict[str, Any]]:
     """Container definitions without what AWS adds or reorders: defaults, empty parts, host ports, sorted variables."""
     found = []
     for container in _containers(text):
-        said = {
-            **_CONTAINER,
-            **{name: value for name, value in container.items() if value not in (None, [], {}, "", 0)},
-        }
+        said = _pruned(container) | {"essential": container.get("essential", True)}
         for name in ("environment", "secrets"):
             if name in said:
-                said[name] = sorted(said[name], key=lambda row: row["name"])
+                said[name] = sorted(said[name], key=lambda row: str(row.get("name")))
+        if "healthCheck" in said:
+            said["healthCheck"] = {**_HEALTH_CHECK, **said["healthCheck"]}
         if "portMappings" in said:
             said["portMappings"] = [_canonical_port(row, network) for row in said["portMappings"]]
         found.append(said)
     return sorted(found, key=lambda container: str(container.get("name")))
 
 
+def _pruned(value: Any) -> Any:
+    """The value without the parts that say no more than their absence."""
+    if isinstance(value, dict):
+        return {name: _pruned(item) for name, item in value.items() if not is_empty(item)}
+    return [_pruned(item) for item in value] if isinstance(value, list) else value
+
+
 def _canonical_port(row: dict[str, Any], network: str | None) -> dict[str, Any]:
-    said = {"protocol": "tcp", **{name: value for name, value in row.items() if value not in (None, "", 0)}}
+    said = {"protocol": "tcp", **row}
     if network in ("awsvpc", "host") and said.get("hostPort") == said.get("containerPort"):
         said.pop("hostPort", None)
     return said
