@@ -10,7 +10,7 @@ BIN := .venv/bin
 ENVIRONMENTS := local dev staging prod
 NOW := $(shell date +%s)
 SEED ?= $(NOW)
-PYTEST = $(BIN)/python -m pytest --no-header -n 2 --randomly-seed=$(SEED)
+PYTEST = $(BIN)/python -m pytest --no-header -n 2 --dist loadgroup --randomly-seed=$(SEED)
 SHELL_SCRIPTS = $(shell git ls-files '*.sh' .ci)
 IMAGE ?= groundwork-app
 TAG ?= $(shell git rev-parse --short=12 HEAD)$(shell git diff --quiet HEAD -- app requirements || echo -dirty)

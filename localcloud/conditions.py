@@ -295,29 +295,37 @@ def _check_values(condition: Condition) -> None:
         OPERATORS[condition.operator].test(value, "", {})
 
 
-def holds(condition: Condition, context: Mapping[str, tuple[str, ...]]) -> bool:
-    """Whether one condition holds for a request's context (as `lowered` gives it)."""
+def holds(condition: Condition, context: Mapping[str, tuple[str, ...]], *, allow: bool) -> bool:
+    """Whether one condition holds for a request's context (as `lowered` gives it).
+
+    allow: whether its statement allows. Where AWS leaves open what holds (a negated operator over a variable
+    without a value, `ForAnyValue:...IfExists` without the key), an allow does not apply and a deny does.
+    """
     have = context.get(condition.key)
     if condition.operator == "null":
         return any((value.lower() == "true") == (not have) for value in condition.values)
     operator = OPERATORS[condition.operator]
     if not have:
-        if condition.quantifier == "forallvalues" or condition.if_exists:
-            return True
-        return operator.negated and condition.quantifier != "foranyvalue"
+        if condition.quantifier == "foranyvalue":
+            return condition.if_exists and not allow
+        return condition.quantifier == "forallvalues" or condition.if_exists or operator.negated
+    unresolved = False
+
+    def equals(wanted: str, value: str) -> bool:
+        nonlocal unresolved
+        try:
+            return operator.test(wanted, value, context)
+        except UnresolvedError:
+            unresolved = True
+            return False
 
     def fits(value: str) -> bool:
-        return any(_fits(operator.test, wanted, value, context) for wanted in condition.values) != operator.negated
+        found = [equals(wanted, value) for wanted in condition.values]  # each, as one may be unresolved
+        return any(found) != operator.negated
 
-    if condition.quantifier == "forallvalues":
-        return all(fits(value) for value in have)
+    each = [fits(value) for value in have]
     if condition.quantifier == "foranyvalue":
-        return any(fits(value) for value in have)
-    return len(have) == 1 and fits(have[0])  # several values without a set operator never fit
-
-
-def _fits(test: Test, wanted: str, value: str, context: Mapping[str, tuple[str, ...]]) -> bool:
-    try:
-        return test(wanted, value, context)
-    except UnresolvedError:
-        return False
+        held = any(each)
+    else:  # several values without a set operator never fit
+        held = all(each) and (condition.quantifier == "forallvalues" or len(each) == 1)
+    return held and not (unresolved and operator.negated and allow)

@@ -208,34 +208,35 @@ def _resource_fits(statement: Statement, resource: str, context: _Values) -> boo
     return found != statement.not_resources
 
 
-Grant = Literal["direct", "role", "account"]
+Grant = Literal["own", "everybody", "role", "account"]
 """How a resource policy's statement names the caller; see `_grant`."""
 
 
 def _names(kind: str, value: str, who: Principal) -> Grant | None:
     human = not (who.service or who.federated)  # {"AWS": "*"} and account ids name identities, not services
     if kind == "*" or (kind == "AWS" and value == "*" and human):
-        return "direct"
+        return "everybody"
     own = {"Service": who.service, "Federated": who.federated, "AWS": who.arn}.get(kind)
     if own and value == own:
-        return "direct"
+        return "own"
     if kind == "AWS" and who.account and value in {who.account, f"arn:aws:iam::{who.account}:root"}:
         return "account"
     return "role" if kind == "AWS" and who.role and value == who.role else None
 
 
 def _grant(statement: Statement, who: Principal) -> Grant | None:
-    """`direct`: the caller itself (a session, a user, everybody): no boundary or session policy limits the
-    grant. `role`: the role behind a session: they do. `account`: left to the identity policies."""
+    """`own`: the caller itself (a session, a user): no boundary or session policy limits the grant.
+    `everybody`: a session policy does. `role`, the one behind a session: both do. `account`: the identity
+    policies decide."""
     if statement.principals is None:
         return None
     named = {n for kind, value in statement.principals if (n := _names(kind, value, who))}
     if statement.not_principals:
         # AWS spares a caller from a NotPrincipal deny when session, role and account are all listed.
-        whole = {"direct", "account"} | ({"role"} if who.role else set()) if who.account else {"direct"}
-        spared = bool(named) if statement.allow else who.is_root or named >= whole
-        return None if spared else "direct"
-    order: tuple[Grant, ...] = ("direct", "role", "account")
+        whole = {"own", "account"} | ({"role"} if who.role else set()) if who.account else {"own"}
+        spared = bool(named) if statement.allow else who.is_root or "everybody" in named or named >= whole
+        return None if spared else "everybody"
+    order: tuple[Grant, ...] = ("own", "everybody", "role", "account")
     return next((g for g in order if g in named), None)
 
 
@@ -252,7 +253,7 @@ def _conditions_fit(statement: Statement, request: Request, context: _Values) ->
                 return False
             continue  # a deny that cannot be judged applies
         values = context if statement.variables else {condition.key: context.get(condition.key, ())}
-        if not conditions.holds(condition, values):
+        if not conditions.holds(condition, values, allow=statement.allow):
             return False
     return True
 
@@ -294,23 +295,24 @@ def decide(
     owner = request.resource_account or request.principal.account
     foreign = bool(request.principal.account) and owner != request.principal.account
 
-    if not foreign and "direct" in grants:
-        return _allowed(grants["direct"])
-    by_role = grants.get("role")
+    if not foreign and "own" in grants:
+        return _allowed(grants["own"])
+    granted = grants.get("everybody") or grants.get("role")
     if foreign:
-        by_role = by_role or grants.get("direct") or grants.get("account")
-        chosen = identity if by_role else None
-        missing = "a resource-based policy" if not by_role else "an identity-based policy"
+        granted = granted or grants.get("own") or grants.get("account")
+        chosen, missing = (identity, "an identity-based policy") if granted else (None, "a resource-based policy")
     elif request.insists:
-        chosen = by_role or (identity if "account" in grants else None)
-        missing = "an identity-based policy" if "account" in grants else "the resource's own policy"
+        delegated = "account" in grants
+        chosen = granted or (identity if delegated else None)
+        missing = "an identity-based policy" if delegated else "the resource's own policy"
     else:
-        chosen, missing = by_role or identity, "an identity-based policy"
+        chosen, missing = granted or identity, "an identity-based policy"
     if not chosen:
         return Decision(False, "ImplicitDeny", _denied(request, f"{missing} would have to allow it"))
-    for limit, name in ((boundary, "permissions boundary"), (session_policy, "session policy")):
+    unbounded = "everybody" in grants and not foreign
+    for limit, kind in ((None if unbounded else boundary, "permissions boundary"), (session_policy, "session policy")):
         if limit and not allows([limit]):
-            return Decision(False, "ImplicitDeny", _denied(request, f"the {name} {limit.name} does not allow it"))
+            return Decision(False, "ImplicitDeny", _denied(request, f"the {kind} {limit.name} does not allow it"))
     return _allowed(chosen)
 
 

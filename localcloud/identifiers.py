@@ -89,7 +89,11 @@ class Subject:
         given = self.inputs.get(atom)
         if isinstance(given, str | int) and not isinstance(given, bool):
             return str(given)
-        own = {"name": self.physical_name, "auto": self._auto, "slug": lambda: forms.slug(self.physical_name())}
+        own: dict[str, Callable[[], str]] = {
+            "name": self.physical_name,
+            "auto": self._auto,
+            "slug": lambda: forms.slug(self.physical_name()),
+        }
         found = own[atom]() if atom in own else self.fact(atom)
         if found is None and given is not None and not isinstance(given, dict | list):
             return forms.text(f"{self.seed} {atom}", "alnum:12")  # unknown or secret: there, but not to be shown
@@ -160,9 +164,10 @@ class Subject:
         kind = self.cls.__name__
         kind = kind.removesuffix("Result").removeprefix("Get") if self.looked_up else kind
         stem = kind[:1].lower() + kind[1:]
-        likely = ("name", stem, *(f"{stem}{end}" for end in ("Name", "Id", "Identifier")))
+        likely = ("name", "bucket", *(f"{stem}{end}" for end in ("Name", "Id", "Identifier")))
         accepted = self.inputs if self.looked_up else self.settable
-        return [key for key in (*likely, "identifier", "clusterIdentifier", "family") if key in accepted]
+        found = [key for key in (*likely, "identifier", "clusterIdentifier", "family") if key in accepted]
+        return found if stem.startswith("bucket") else [key for key in found if key != "bucket"]
 
     def service(self) -> str:
         """The service of an ARN."""

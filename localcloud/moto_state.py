@@ -75,7 +75,7 @@ def adapt_moto() -> None:
     FakeBucket.get_permission = lambda *_: PermissionResult.NEUTRAL  # type: ignore[method-assign] # on purpose
     setattr(moto.kms.responses, "validate_policy", lambda *_: None)  # noqa: B010 - an import, not an export
     FakeBucket._log_permissions_enabled_policy = staticmethod(_takes_access_logs)  # type: ignore[method-assign] # on purpose
-    SubnetBackend.delete_subnet = _unbinding(SubnetBackend.delete_subnet)  # type: ignore[method-assign] # on purpose
+    SubnetBackend.delete_subnet = _unbinding(SubnetBackend.delete_subnet)  # type: ignore[method-assign,assignment] # on purpose
     load = IAMBackend._init_aws_policies
     IAMBackend._init_aws_policies = lambda self: load(self) if self.partition == "aws" else []  # type: ignore[method-assign] # on purpose
 
@@ -98,7 +98,7 @@ def _takes_access_logs(target_bucket: Any, target_prefix: str | None) -> bool:
     request = iam.Request(
         iam.Principal(service="logging.s3.amazonaws.com"),
         "s3:PutObject",
-        f"arn:aws:s3:::{target_bucket.name}/{target_prefix or str()}log",
+        f"arn:aws:s3:::{target_bucket.name}/{target_prefix or ''}log",
         {"aws:SourceAccount": ACCOUNT, "aws:SecureTransport": "true"},
         ACCOUNT,
     )

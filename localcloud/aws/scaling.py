@@ -146,8 +146,8 @@ def _live_steps(block: dict[str, Any], declared: Properties) -> Properties:
         for step in live.get("stepAdjustments") or []
     ]
     asked = declared.get("stepAdjustments") or []
-    numbers = [[{**step, **_bounds(step)} for step in steps] for steps in (asked, live["stepAdjustments"])]
-    if same(*numbers, "steps", ("steps",)):
+    wanted, found = ([{**step, **_bounds(step)} for step in steps] for steps in (asked, live["stepAdjustments"]))
+    if same(wanted, found, "steps", ("steps",)):
         live["stepAdjustments"] = asked
     return fit(live, declared, _STEP_DEFAULTS) or live if declared else live
 

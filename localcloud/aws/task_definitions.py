@@ -107,8 +107,8 @@ def _live_volumes(volumes: list[dict[str, Any]], declared: list[Properties] | No
         present(**{name: value for name, value in volume.items() if name != "host"}, hostPath=_source_path(volume))
         for volume in volumes
     ]
-    meant = [[_canonical_volume(volume) for volume in volumes] for volumes in (declared or [], live)]
-    return declared if declared and same(*meant, "volumes", ("volumes",)) else live
+    asked, found = ([_canonical_volume(volume) for volume in volumes] for volumes in (declared or [], live))
+    return declared if declared and same(asked, found, "volumes", ("volumes",)) else live
 
 
 def _canonical_volume(volume: Properties) -> Properties:

@@ -1,4 +1,4 @@
-"""A cloud in memory and a provider over it, for tests of the engine: any type `test:…`, every property kept as it is."""
+"""A cloud in memory and a provider over it, for tests of the engine: any type `test:…`, each property kept."""
 
 from __future__ import annotations
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from localcloud.secrets import Passphrase, new_salt
 
 from localcloud.errors import LocalcloudError
 from localcloud.project import load
+from localcloud.secrets import Passphrase, new_salt
 
 
 @pytest.fixture

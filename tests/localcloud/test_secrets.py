@@ -90,7 +90,7 @@ def changed(ciphertext: str) -> str:
     ("ciphertext", "sentence"),
     [
         (changed(STACK_SECRET), "it was changed"),
-        (Passphrase(*WRITTEN_BY_PULUMI).encrypt("text"), "under another salt"),
+        pytest.param(Passphrase(*WRITTEN_BY_PULUMI).encrypt("text"), "under another salt", id="another salt"),
         ("v2" + STACK_SECRET[2:], "not of Pulumi's form v1:NONCE:CIPHERTEXT"),
         ("v1:abc", "not of Pulumi's form"),
         ("v1:T1ftqhY0hqr+EJK6:not base64!", "holds no base64"),
