@@ -32,6 +32,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from localcloud import calls, decisions, moto_state, needs, sigv4, wire
 from localcloud.calls import Call
 from localcloud.credentials import CredentialsError, Registry
+from localcloud.moto_adaptations import adapt_moto
 from localcloud.moto_state import Key
 from localcloud.record import Check, Log
 from localcloud.server import MAXIMUM_BODY, Environ, StartResponse
@@ -68,7 +69,7 @@ class Gate:
         self._registry = Registry(self._log)
         self._lock = threading.RLock()  # Moto is not thread-safe, and a decision must hold while it is acted on
         self._moto = DomainDispatcherApplication(create_backend_app)
-        moto_state.adapt_moto()
+        adapt_moto()
 
     def warm_up(self) -> None:
         """Loads the services that infrastructure uses first, so that their first calls are quick."""

@@ -1,22 +1,17 @@
-"""What the gate reads out of Moto's memory: keys, roles, policies, encryption keys. The one module that
-knows Moto's insides; written against the Moto version that the requirements pin.
+"""What the gate reads out of Moto's memory: keys, roles, policies, encryption keys. With moto_adaptations.py the only
+module that knows Moto's insides; written against the Moto version that the requirements pin.
 
 Callers hold the gate's lock: Moto is not thread-safe.
 """
 
 import json
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import moto.kms.responses
 from moto.backends import get_backend
-from moto.ec2.models.subnets import SubnetBackend
-from moto.iam.access_control import PermissionResult
-from moto.iam.models import IAMBackend
-from moto.s3.models import FakeBucket
 
 from localcloud import iam
 
@@ -67,42 +62,6 @@ class Session:
 
 
 _SESSIONS: "weakref.WeakKeyDictionary[Any, Session]" = weakref.WeakKeyDictionary()
-
-
-def adapt_moto() -> None:
-    """Puts Moto's own checks out of action, as they ignore conditions and so refuse what AWS allows; and makes
-    AWS's 1,500 managed policies in the one partition in use, not in six."""
-    FakeBucket.get_permission = lambda *_: PermissionResult.NEUTRAL  # type: ignore[method-assign] # on purpose
-    setattr(moto.kms.responses, "validate_policy", lambda *_: None)  # noqa: B010 - an import, not an export
-    FakeBucket._log_permissions_enabled_policy = staticmethod(_takes_access_logs)  # type: ignore[method-assign] # on purpose
-    SubnetBackend.delete_subnet = _unbinding(SubnetBackend.delete_subnet)  # type: ignore[method-assign,assignment] # on purpose
-    load = IAMBackend._init_aws_policies
-    IAMBackend._init_aws_policies = lambda self: load(self) if self.partition == "aws" else []  # type: ignore[method-assign] # on purpose
-
-
-def _unbinding(delete: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
-    """Moto's deletion of a subnet, which leaves it bound to its network ACL; on AWS that goes with it."""
-
-    def delete_subnet(backend: Any, subnet_id: str) -> Any:
-        for acl in backend.network_acls.values():
-            for name in [name for name, bound in acl._associations.items() if bound.subnet_id == subnet_id]:
-                del acl._associations[name]
-        return delete(backend, subnet_id)
-
-    return delete_subnet
-
-
-def _takes_access_logs(target_bucket: Any, target_prefix: str | None) -> bool:
-    """Whether a bucket's policy lets S3 deliver access logs to it; Moto knows one spelling of such a policy."""
-    text = target_bucket.policy.decode() if target_bucket.policy else '{"Statement": []}'
-    request = iam.Request(
-        iam.Principal(service="logging.s3.amazonaws.com"),
-        "s3:PutObject",
-        f"arn:aws:s3:::{target_bucket.name}/{target_prefix or ''}log",
-        {"aws:SourceAccount": ACCOUNT, "aws:SecureTransport": "true"},
-        ACCOUNT,
-    )
-    return iam.decide(request, (), iam.policy("the bucket's policy", text)).allowed
 
 
 def _backend(service: str, region: str = "aws") -> Any:

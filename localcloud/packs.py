@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import jsonschema
-from google.protobuf import empty_pb2, json_format
+from google.protobuf import empty_pb2
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 
+from localcloud.pack_configuration import LEVELS, reconciled
 from localcloud.pack_process import NotStartedError, PackError, PackProcess, pack_settings
 from localcloud.values import RESOURCE, SIGNATURE, UNKNOWN, Properties, Secret, decode, encode, has_secret, reveal, walk
 
@@ -26,7 +26,6 @@ PATIENCE = 60.0  # seconds; the CLI waits for ever
 GRACE = 0.5  # seconds between a broken connection and the end of the process behind it
 MASK = "[secret]"
 SHORTEST_MASKED = 3  # characters; as the CLI, which shows shorter secrets rather than holes everywhere
-LEVELS = ("advisory", "mandatory", "disabled", "remediate")  # by number, as in analyzer.proto
 KINDS = ("unknown", "resource", "stack")
 MESSAGE_BYTES = 400 * 1024 * 1024  # the bound that pulumi_policy sets
 
@@ -243,7 +242,7 @@ class PolicyPack:
         return self._mask(reason)
 
     def _configure(self, info: Any) -> None:
-        settings = _reconciled(self.name, info, self._config)
+        settings = reconciled(self.name, info, self._config)
         self.policies = tuple(
             Policy(row.name, row.description, settings[row.name][0], KINDS[row.policy_type])
             for row in sorted(info.policies, key=lambda row: str(row.name))
@@ -328,56 +327,6 @@ def _properties(resource: Analyzed, *, internal: bool = False) -> Any:
     """On the wire: unknowns and secrets marked; names with `__`, the engine's own, only for remediation."""
     kept = {name: value for name, value in resource.properties.items() if internal or not name.startswith("__")}
     return encode(_flattened(kept))
-
-
-def _reconciled(pack: str, info: Any, config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Level and properties by policy: the pack's defaults, then its initial configuration, then the user's."""
-    settings: dict[str, tuple[str, dict[str, Any]]] = {}
-    schemas = {row.name: json_format.MessageToDict(row.configSchema.properties) for row in info.policies}
-    for row in info.policies:
-        defaults = {name: each["default"] for name, each in schemas[row.name].items() if "default" in each}
-        settings[row.name] = (LEVELS[row.enforcementLevel], defaults)
-    initial = {
-        name: (LEVELS[row.enforcementLevel], json_format.MessageToDict(row.properties))
-        for name, row in info.initialConfig.items()
-    }
-    given = {name: _setting(pack, name, value) for name, value in config.items()}
-    unknown = sorted(set(given) - set(settings) - {"all"})
-    if unknown:
-        raise PackError(
-            f"The policy pack {pack!r} has no policy {unknown[0]!r} to configure; it has {', '.join(sorted(settings))}."
-        )
-    for layer in (initial, given):
-        everywhere = layer.get("all", ("", {}))[0]
-        for name, (level, properties) in settings.items():
-            own_level, own = layer.get(name, ("", {}))
-            settings[name] = (own_level or everywhere or level, properties | own)
-    for row in info.policies:
-        schema = {"type": "object", "properties": schemas[row.name], "required": list(row.configSchema.required)}
-        _check(pack, row.name, settings[row.name][1], schema)
-    return settings
-
-
-def _setting(pack: str, name: str, value: Any) -> tuple[str, dict[str, Any]]:
-    properties = dict(value) if isinstance(value, Mapping) else {}
-    level = properties.pop("enforcementLevel", "") if isinstance(value, Mapping) else value
-    if level not in LEVELS and not (level == "" and properties):
-        raise PackError(
-            f"The configuration of policy {name!r} of the pack {pack!r} has enforcement level {level!r}. "
-            f"Allowed: {', '.join(LEVELS)}."
-        )
-    return level, properties
-
-
-def _check(pack: str, policy: str, properties: dict[str, Any], schema: dict[str, Any]) -> None:
-    try:
-        jsonschema.validate(properties, schema)
-    except jsonschema.ValidationError as error:
-        raise PackError(
-            f"The configuration of policy {policy!r} of the pack {pack!r} is wrong: {error.message}."
-        ) from None
-    except jsonschema.SchemaError as error:
-        raise PackError(f"Policy {policy!r} of the pack {pack!r} has no valid schema: {error.message}.") from None
 
 
 def _flattened(value: Any) -> Any:
