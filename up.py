@@ -78,7 +78,7 @@ def up(steps: Steps, options: argparse.Namespace) -> Text:
     found = reveal(result.outputs)["aws"]
     region = json.loads(project.config["groundwork:aws"])["region"]
     model = _train(steps, running, found, region, options.data)
-    task = _serve(steps, running, found, region)
+    task = _serve(steps, running, found, region, model["version"])
     with steps.step("Prediction") as step:
         answer = _predict(task)
         step.say(answer)
@@ -205,8 +205,10 @@ def _train(
     return answer
 
 
-def _serve(steps: Steps, running: emulator.Emulator, found: dict[str, Any], region: str) -> processes.Task:
-    """The deployed service as a process, ready to predict."""
+def _serve(
+    steps: Steps, running: emulator.Emulator, found: dict[str, Any], region: str, version: str
+) -> processes.Task:
+    """The deployed service as a process, ready to predict with this version of the model."""
     repository = found["registry"].partition("/")[2]
     service = found["service"]
     with steps.step("Service") as step:
@@ -219,18 +221,22 @@ def _serve(steps: Steps, running: emulator.Emulator, found: dict[str, Any], regi
             images={repository: Command((*APP, "serve"), ROOT)},
         )
         step.say(f"{task.url}  waiting until it is ready")
-        _wait_until_ready(task)
+        _wait_until_ready(task, version)
         step.say(f"{task.url}, {'was running' if task.happened == 'running' else task.happened}")
     return task
 
 
-def _wait_until_ready(task: processes.Task) -> None:
+def _wait_until_ready(task: processes.Task, version: str) -> None:
+    """Waits until it serves this version of the model; a service that was running looks for a new one in turns."""
     deadline = time.monotonic() + READY_SECONDS
     reason = "it does not answer"
     while time.monotonic() < deadline:
         try:
-            with urllib.request.urlopen(f"{task.url}/readyz", timeout=2):  # noqa: S310 - our own http URL
+            _get(f"{task.url}/readyz")
+            serving = json.loads(_get(f"{task.url}/version"))["model"]["version"]
+            if serving == version:
                 return
+            reason = f"it still serves model {serving}, not {version}"
         except urllib.error.HTTPError as error:
             reason = error.read(2000).decode(errors="replace").strip()
         except OSError as error:
@@ -240,6 +246,13 @@ def _wait_until_ready(task: processes.Task) -> None:
             raise LocalcloudError(f"The service ended before it was ready: {' '.join(last)} (all of it: {task.log})")
         time.sleep(0.05)
     raise LocalcloudError(f"The service was not ready after {READY_SECONDS:.0f} s: {reason}. Its log: {task.log}")
+
+
+def _get(url: str) -> bytes:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy gets to see what is meant for us
+    with direct.open(url, timeout=2) as answer:
+        content: bytes = answer.read()
+    return content
 
 
 def _predict(task: processes.Task) -> str:

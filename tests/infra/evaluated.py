@@ -3,6 +3,7 @@
 Assertions belong on what comes back, after the evaluation: one inside an `apply` can fail in silence.
 """
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -72,6 +73,7 @@ class _Account(pulumi.runtime.Mocks):
 def evaluated(program: Callable[[Account], Any], stack: str = "dev") -> list[Registered]:
     """What `program` registers, given an account, in its order. What it raises is raised."""
     mocks = _Account()
+    asyncio.set_event_loop(asyncio.new_event_loop())  # the mocks ask for one, and another test may have closed it
     pulumi.runtime.set_mocks(mocks, project="groundwork", stack=stack, preview=False)
     account = Account(pulumi.Output.from_input(ACCOUNT_ID), "eu-west-1")
     run = pulumi.runtime.test(lambda: program(account) and None)  # type: ignore[no-untyped-call] # the SDK's
