@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from localcloud import certificate, pids, server
+from localcloud.errors import LocalcloudError
 from localcloud.files import write_private
 
 ACCOUNT = "123456789012"
@@ -35,7 +36,7 @@ _RECORD, _KEYS, _PORT, _LOCK, LOG = "emulator.json", "administrator.json", "port
 CALLS = "calls.jsonl"
 
 
-class EmulatorError(Exception):
+class EmulatorError(LocalcloudError):
     """The emulator cannot be started, stopped or asked; the message is a sentence for the user."""
 
 
@@ -76,10 +77,19 @@ class Emulator:
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
+            **_without_proxy(),
         }
 
     def __repr__(self) -> str:
         return f"Emulator(url={self.url!r}, pid={self.pid}, started={self.started})"  # no keys in logs
+
+
+def _without_proxy() -> dict[str, str]:
+    """No proxy of the caller's reaches this machine's loopback interface. Clients read one spelling or the other."""
+    found = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    hosts = [host for host in found.split(",") if host]
+    hosts += [host for host in ("127.0.0.1", "localhost") if host not in hosts]
+    return dict.fromkeys(("NO_PROXY", "no_proxy"), ",".join(hosts))
 
 
 # --- starting, stopping, asking -----------------------------------------------------------------------

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
+import re
+import socket
 import threading
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlsplit
 
 import boto3
 import botocore.loaders
 import botocore.session
 from botocore.config import Config
+
+from localcloud.errors import LocalcloudError
 
 Properties = dict[str, Any]
 
@@ -22,24 +26,38 @@ REFUSED = (
 )
 
 
-class EndpointRefusedError(Exception):
+class EndpointRefusedError(LocalcloudError):
     """The provider's configuration would reach something else than a loopback endpoint."""
 
 
+# Strict, as what two parsers read differently may send a request elsewhere: no user, no backslash, no short address.
+_ENDPOINT = re.compile(
+    r"https?://(?:(?P<address>[0-9.]+|\[[0-9a-fA-F:]+\])|localhost)(?::[0-9]{1,5})?(?:[/?][^\\\s]*)?"
+)
+
+
 def is_loopback(url: str) -> bool:
-    """Whether the URL's host is this machine by number, or is named localhost."""
-    host = urlsplit(url).hostname or ""
+    """Whether the URL's host is this machine, by number or as a `localhost` that nobody has made another machine."""
+    found = _ENDPOINT.fullmatch(url)
+    if found is None:
+        return False
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        hosts = [found["address"].strip("[]")] if found["address"] else _addresses("localhost")
+        return bool(hosts) and all(ipaddress.ip_address(host).is_loopback for host in hosts)
+    except (OSError, ValueError):
+        return False
+
+
+def _addresses(name: str) -> list[str]:
+    return [str(row[4][0]) for row in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)]
 
 
 class Account:
     """The clients of one `pulumi:providers:aws` resource: its region, endpoints and default tags.
 
-    Credentials come from the provider's inputs or, as with the real provider, from the environment. A service without
-    an endpoint has no client: asking for it raises EndpointRefusedError, before any call.
+    Credentials are the keys of the provider's inputs or, without them, those of the variables AWS_ACCESS_KEY_ID and
+    AWS_SECRET_ACCESS_KEY; profiles, files and roles that lie around are for other clouds than this one. A service
+    without an endpoint has no client: asking for it raises EndpointRefusedError, before any call.
     """
 
     def __init__(self, config: Properties) -> None:
@@ -49,20 +67,17 @@ class Account:
         self.endpoints: dict[str, str] = {
             service: url for row in self.config.get("endpoints") or [] for service, url in row.items() if url
         }
+        if not self.endpoints:
+            raise EndpointRefusedError(REFUSED.format(what="this provider has no endpoints"))
         for service, url in self.endpoints.items():
             if not is_loopback(url):
                 raise EndpointRefusedError(REFUSED.format(what=f"the endpoint of {service} is {url}"))
         self._clients: dict[tuple[str, str], Any] = {}
         self._lock = threading.Lock()
-        session = botocore.session.Session()
+        session = botocore.session.Session(session_vars=_NOBODYS)
         session.register_component("data_loader", LOADER)
-        self._session = boto3.Session(
-            botocore_session=session,
-            aws_access_key_id=self.config.get("accessKey"),
-            aws_secret_access_key=self.config.get("secretKey"),
-            aws_session_token=self.config.get("token"),
-            region_name=self.region,
-        )
+        session.register("before-send", _refuse_other_machines)
+        self._session = boto3.Session(botocore_session=session, region_name=self.region, **self._keys())
 
     def client(self, service: str, region: str | None = None) -> Any:
         """The boto3 client of a service, named as boto3 names it; made once, safe to use from many threads."""
@@ -79,6 +94,7 @@ class Account:
                         max_pool_connections=16,
                         connect_timeout=5,
                         read_timeout=60,
+                        proxies={},
                     ),
                 )
             return self._clients[key]
@@ -89,6 +105,17 @@ class Account:
                 return self.endpoints[name]
         raise EndpointRefusedError(REFUSED.format(what=f"this provider has no endpoint for {service}"))
 
+    def _keys(self) -> dict[str, str | None]:
+        given = {name: self.config.get(key) for name, (key, _) in KEYS.items()}
+        if not given["aws_access_key_id"]:
+            given = {name: os.environ.get(variable) for name, (_, variable) in KEYS.items()}
+        if not given["aws_access_key_id"] or not given["aws_secret_access_key"]:
+            raise LocalcloudError(
+                "The AWS provider has no credentials for the emulator. Set AWS_ACCESS_KEY_ID and "
+                "AWS_SECRET_ACCESS_KEY, or the provider's accessKey and secretKey."
+            )
+        return given
+
     @cached_property
     def account_id(self) -> str:
         """The twelve digits of the account, as STS tells them."""
@@ -98,6 +125,27 @@ class Account:
     def partition(self) -> str:
         """The partition of ARNs; emulators serve the commercial one."""
         return "aws"
+
+
+# boto3's word for a key → the provider's input, the environment's variable
+KEYS = {
+    "aws_access_key_id": ("accessKey", "AWS_ACCESS_KEY_ID"),
+    "aws_secret_access_key": ("secretKey", "AWS_SECRET_ACCESS_KEY"),
+    "aws_session_token": ("token", "AWS_SESSION_TOKEN"),
+}
+
+# botocore's variables for a user's own profile and files, here without their sources
+_NOBODYS = {
+    "profile": (None, None, None, None),
+    "config_file": (None, None, os.devnull, None),
+    "credentials_file": (None, None, os.devnull, None),
+}
+
+
+def _refuse_other_machines(request: Any, **_: Any) -> None:
+    """The last look before a connection: some services make hosts of their own out of names and ARNs."""
+    if not is_loopback(request.url):
+        raise EndpointRefusedError(REFUSED.format(what=f"this call would go to {request.url.split('?')[0]}"))
 
 
 # boto3's service models, parsed once a process: that takes most of a client's making

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from localcloud.aws import KINDS
 from localcloud.aws.account import Account
@@ -226,7 +227,7 @@ def _sentences(token: str, name: str) -> Iterator[None]:
     except ClientError as error:
         said = error.response["Error"]
         text = f"{error.operation_name} was refused: {said.get('Message')} ({said.get('Code')})."
-    except BotoCoreError as error:
+    except (BotoCoreError, ResponseParserError) as error:
         text = " ".join(str(error).split())
     except ProviderError as error:
         text = str(error)

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from localcloud.aws import KINDS
-from localcloud.aws.account import EndpointRefusedError
 from localcloud.aws.provider import CheckError, Diff, Provider, ProviderError, mark
 from localcloud.errors import UnsupportedError
 from localcloud.values import UNKNOWN
@@ -26,18 +25,6 @@ def urn(token: str, name: str = "thing") -> str:
 @pytest.fixture
 def tagging(emulator_url: str, provider: Provider) -> Provider:
     return Provider(configuration(emulator_url, defaultTags={"tags": {"team": "ml", "project": "default"}}))
-
-
-@pytest.mark.parametrize("url", ["https://kms.eu-central-1.amazonaws.com", "http://10.0.0.1:5000", "http://emulator"])
-def test_endpoints_of_other_machines_are_refused_before_the_first_call(url: str) -> None:
-    with pytest.raises(EndpointRefusedError, match="emulators on this machine only"):
-        Provider({"region": REGION, "endpoints": [{"kms": url}]})
-
-
-def test_a_service_without_an_endpoint_is_refused() -> None:
-    provider = Provider({"region": REGION, "endpoints": [{"s3": "http://127.0.0.1:1"}]})
-    with pytest.raises(EndpointRefusedError, match="no endpoint for kms"):
-        provider.create(KEY, urn(KEY), provider.check(KEY, urn(KEY), {}))
 
 
 def test_an_unknown_type_is_refused_by_name(provider: Provider) -> None:
