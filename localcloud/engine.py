@@ -142,11 +142,11 @@ class Engine:
     def _register_custom(self, registration: Registration) -> tuple[str, Properties]:
         provider, reference = self._providers.serving(registration)
         old = self.ledger.claim((registration.urn, *registration.aliases), registration.urn)
-        unsettled = self.ledger.settle(registration.urn)
+        half_made = self.ledger.half_made(registration.urn)
         given = plain(registration.inputs)
         checked = provider.check(registration.type, registration.urn, given, plain(old.inputs) if old else None)
-        if old is not None and (self.refresh or unsettled is not None):
-            old = self._refreshed(provider, old)
+        if old is not None and (self.refresh or registration.urn in self.ledger.unsettled):
+            old = self.refreshed(old)
         if old is not None:
             checked = ignoring(checked, plain(old.inputs), registration.options.get("ignoreChanges", ()))
         if self._inspect is not None:
@@ -157,13 +157,17 @@ class Engine:
                 )
         resource = self._resource(registration, checked, reference)
         if old is None:
-            return self._create(provider, registration, resource, unsettled)
+            return self._create(provider, registration, resource, half_made)
         change = provider.diff(registration.type, plain(old.inputs), checked)
         replaces = change.replaces + matching(change.changed, registration.options.get("replaceOnChanges", ()))
         resource = replace(resource, id=old.id, created=old.created, modified=old.modified)
         if replaces:
             first = registration.options.get("deleteBeforeReplace", change.delete_before_replace)
-            return self._replace(provider, registration, resource, old, change.changed, delete_first=first)
+            return self._replace(
+                provider, registration, resource, old, change.changed, half_made=half_made, delete_first=first
+            )
+        if half_made:  # a replacement that is no longer wanted
+            self.abandon(half_made)
         if change.changed:
             return self._update(provider, resource, old, change.changed)
         outputs = self._outputs(resource, plain(old.outputs) | checked)
@@ -176,7 +180,7 @@ class Engine:
         provider: Provider,
         registration: Registration,
         resource: Resource,
-        unsettled: Operation | None,
+        half_made: Operation | None,
         *,
         condemned: Resource | None = None,
         changed: tuple[str, ...] = (),
@@ -191,9 +195,10 @@ class Engine:
             return "", outputs
         adopt = registration.options.get("importID") or ""
         with self._step(step, resource, "importing" if adopt else "creating", changed, old=condemned) as key:
-            if not adopt and unsettled is not None and unsettled.kind == "creating":
-                known = self.ledger.known_ids(resource.type)
-                adopt = provider.find(resource.type, resource.urn, plain(unsettled.resource.inputs), known) or ""
+            if not adopt and half_made is not None:
+                adopt = self._found(provider, half_made.resource)
+                if not adopt:
+                    self.ledger.settle(registration.urn)
             if adopt:
                 id_ = self._adopted(provider, resource, adopt, registration)
             else:
@@ -241,6 +246,7 @@ class Engine:
         old: Resource,
         changed: tuple[str, ...],
         *,
+        half_made: Operation | None,
         delete_first: bool,
     ) -> tuple[str, Properties]:
         if old.protect:
@@ -249,10 +255,10 @@ class Engine:
                 "Take the change back, or set protect=False and bring that up first."
             )
         fresh = replace(resource, id="", created="", modified="")
-        if self.dry_run:
-            return self._create(provider, registration, fresh, None, condemned=old, changed=changed)
-        if not delete_first:
-            return self._create(provider, registration, fresh, None, condemned=old, changed=changed)
+        if self.dry_run or not delete_first:
+            return self._create(provider, registration, fresh, half_made, condemned=old, changed=changed)
+        if half_made is not None:
+            self.abandon(half_made)
         for row in self._to_replace_with(old):
             self._replacing.add(row.urn)
             self.delete(row)
@@ -291,21 +297,20 @@ class Engine:
             self.ledger.end(key)
 
     def abandon(self, operation: Operation) -> None:
-        """Settles an operation of an earlier run whose resource the program does not declare (any more)."""
+        """Settles an operation of an earlier run whose resource the program does not declare (any more), or not so."""
         row = operation.resource
+        if operation.kind == "creating" and not self.dry_run:
+            found = self._found(self._providers.get(row.provider), row)
+            if found:
+                self.delete(replace(row, id=found, delete=True))
         self.ledger.settle(row.urn)
-        if operation.kind != "creating" or self.dry_run:
-            return
-        provider = self._providers.get(row.provider)
-        found = provider.find(row.type, row.urn, plain(row.inputs), self.ledger.known_ids(row.type))
-        if found:
-            self.delete(replace(row, id=found, delete=True))
 
-    def refreshed(self, row: Resource) -> Resource | None:
+    def _found(self, provider: Provider, row: Resource) -> str:
+        return provider.find(row.type, row.urn, plain(row.inputs), self.ledger.known_ids(row.type)) or ""
+
+    def refreshed(self, old: Resource) -> Resource | None:
         """The resource as the cloud has it now; None, told as `gone`, if it is no more."""
-        return self._refreshed(self._providers.get(row.provider), row)
-
-    def _refreshed(self, provider: Provider, old: Resource) -> Resource | None:
+        provider = self._providers.get(old.provider)
         live = provider.read(old.type, old.id, plain(old.inputs))
         if live is None:
             self._tell("gone", "read", old)
@@ -320,8 +325,6 @@ class Engine:
         if changed:
             self._tell("drift", "read", fresh, changed, old=old)
         return fresh
-
-    # Helpers
 
     def _read_back(self, provider: Provider, resource: Resource, *, new: bool) -> Resource:
         live = provider.read(resource.type, resource.id, plain(resource.inputs))

@@ -23,7 +23,9 @@ class Ledger:
         self.old = {resource.urn: resource for resource in snapshot.resources if not resource.delete}
         self.condemned = [resource for resource in snapshot.resources if resource.delete]
         self.new: dict[str, Resource] = {}
-        self.unsettled = {operation.resource.urn: operation for operation in snapshot.operations}
+        # A creation that was cut off is known from here alone; other resources are in the state as well.
+        by_weight = sorted(snapshot.operations, key=lambda operation: operation.kind == "creating")
+        self.unsettled = {operation.resource.urn: operation for operation in by_weight}
         self._operations: dict[int, Operation] = {}
         self._keys = itertools.count()
         self._renamed: dict[str, str] = {}
@@ -72,6 +74,7 @@ class Ledger:
     def record(self, resource: Resource) -> None:
         """The resource as it is now, without an operation; written with the next save."""
         with self._lock:
+            self.unsettled.pop(resource.urn, None)
             self.new[resource.urn] = resource
             self.old.pop(resource.urn, None)
 
@@ -82,10 +85,16 @@ class Ledger:
         else:
             self.record(replace(resource, created=old.created, modified=old.modified))
 
-    def settle(self, urn: str) -> Operation | None:
-        """Takes out what an earlier run left open for a URN."""
+    def half_made(self, urn: str) -> Operation | None:
+        """A creation that an earlier run began and that is not known to be over."""
         with self._lock:
-            return self.unsettled.pop(urn, None)
+            operation = self.unsettled.get(urn)
+        return operation if operation is not None and operation.kind == "creating" else None
+
+    def settle(self, urn: str) -> None:
+        """Forgets what an earlier run left open for a URN: only when it is known how that ended."""
+        with self._lock:
+            self.unsettled.pop(urn, None)
 
     def drop(self, resource: Resource) -> None:
         """The resource is gone."""

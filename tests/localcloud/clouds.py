@@ -56,7 +56,8 @@ class Provider:
     def supports(self, token: str) -> bool:
         return token.startswith("test:")
 
-    def check(self, _token: str, _urn: str, inputs: Properties, _old: Properties | None) -> Properties:
+    def check(self, _token: str, urn: str, inputs: Properties, _old: Properties | None) -> Properties:
+        self.cloud.before("check", urn.rsplit("::", 1)[1])
         return {"default": "yes", **inputs}
 
     def diff(self, _token: str, old: Properties, new: Properties) -> Change:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -173,7 +174,7 @@ def test_a_creation_that_was_killed_is_adopted_and_not_made_twice(world: World) 
     world.program('Thing("a", value="1")')
     child = os.fork()
     if child == 0:
-        world.cloud.before = lambda _verb, _name: os._exit(9)
+        world.cloud.before = lambda verb, _name: os._exit(9) if verb == "create" else None
         world.up()
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
@@ -185,6 +186,51 @@ def test_a_creation_that_was_killed_is_adopted_and_not_made_twice(world: World) 
     assert world.cloud.called("create") == []
     assert world.cloud.resources["a-7"]["inputs"]["value"] == "1"
     assert "pending_operations" not in json.loads(world.project().state_file.read_text())["deployment"]
+
+
+def left_open(world: World) -> list[str]:
+    state = json.loads(world.project().state_file.read_text())
+    return [row["resource"]["urn"][-1] for row in state["deployment"].get("pending_operations", [])]
+
+
+def test_a_creation_that_was_cut_off_stays_written_down_until_its_end_is_known(world: World) -> None:
+    """Whoever saves the state in between: the resource is in the cloud, and from nowhere else known to be ours."""
+    world.cloud.fail["create a"] = RuntimeError("the line went dead")
+    with pytest.raises(RuntimeError):
+        world.up('Thing("a")')
+    saved, seen = threading.Event(), []
+
+    def before(verb: str, name: str) -> None:
+        if (verb, name) == ("create", "b"):
+            saved.set()
+        if (verb, name) == ("check", "a"):
+            assert saved.wait(10)
+            seen.extend(left_open(world))
+
+    world.cloud.before = before
+    world.up('Thing("b"); Thing("a")')
+    assert "a" in seen
+    assert len(world.cloud.resources) == 2
+    assert left_open(world) == []
+
+
+def test_a_replacement_that_was_killed_is_finished_and_leaves_one(world: World) -> None:
+    world.up('Thing("a", fixed="1")')
+    world.cloud.fail["create a"] = RuntimeError("the line went dead")
+    with pytest.raises(RuntimeError):
+        world.up('Thing("a", fixed="2")')
+    world.up('Thing("a", fixed="2")')
+    assert [row["inputs"]["fixed"] for row in world.cloud.resources.values()] == ["2"]
+
+
+def test_a_replacement_that_was_killed_and_is_not_wanted_any_more_goes(world: World) -> None:
+    world.up('Thing("a", fixed="1")')
+    world.cloud.fail["create a"] = RuntimeError("the line went dead")
+    with pytest.raises(RuntimeError):
+        world.up('Thing("a", fixed="2")')
+    world.up('Thing("a", fixed="1")')
+    assert [row["inputs"]["fixed"] for row in world.cloud.resources.values()] == ["1"]
+    assert left_open(world) == []
 
 
 def test_a_killed_creation_that_is_no_longer_declared_is_deleted(world: World) -> None:
