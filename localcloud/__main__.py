@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -250,7 +251,8 @@ def _plan(options: argparse.Namespace, project: Project) -> int:
         planned = evaluation.evaluate(project, _log, inspect)
         finish({row.urn: row.outputs for row in planned.resources})
     document = plan.graph(planned)
-    print(json.dumps(document, indent=2) if options.json else plan.table(document))
+    columns = shutil.get_terminal_size((120, 24)).columns  # 120 where no terminal is
+    print(json.dumps(document, indent=2) if options.json else plan.table(document, columns))
     return 0
 
 
@@ -260,4 +262,7 @@ def masked(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    sys.stdout = sys.stderr  # what a program leaves for the end of the process must not follow a document
+    sys.exit(code)

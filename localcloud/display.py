@@ -24,7 +24,8 @@ def short(type_: str) -> str:
     """A type token as the Pulumi CLI shows it: `aws:s3/bucket:Bucket` → `aws:s3:Bucket`."""
     package, _, rest = type_.partition(":")
     module, _, name = rest.partition(":")
-    return f"{package}:{module.split('/', 1)[0]}:{name}" if name else type_
+    head, _, last = module.partition("/")
+    return f"{package}:{head}:{name}" if last == name[:1].lower() + name[1:] else type_
 
 
 def event_lines(event: Event, *, dry_run: bool, diff: bool = False) -> Iterator[str]:

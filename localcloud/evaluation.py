@@ -13,7 +13,8 @@ from localcloud.monitor import STACK_TYPE, Inspect, Monitor, Registration
 from localcloud.program import run
 from localcloud.project import Project
 from localcloud.providers import PROVIDER_PREFIX
-from localcloud.values import Properties, Secret, has_secret, plain
+from localcloud.sdk import UnknownTypeError
+from localcloud.values import UNKNOWN, Properties, Secret, has_secret, plain, walk
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,15 @@ class Planned:
 
 @dataclass
 class Evaluation:
-    """A whole evaluated program: its project, resources in the order in which they were declared, stack outputs."""
+    """A whole evaluated program: its project, resources in the order in which they were declared, stack outputs.
+
+    looked_up: what functions answered and nobody had given them, so that it is made up.
+    """
 
     project: Project
     resources: list[Planned] = field(default_factory=list)
     outputs: Properties = field(default_factory=dict)
+    looked_up: frozenset[Any] = frozenset()
 
 
 class _Evaluator:
@@ -56,6 +61,7 @@ class _Evaluator:
         self.stopping = threading.Event()
         self.outputs_given: dict[str, Properties] = {}
         self.resources: list[Planned] = []
+        self.looked_up: set[Any] = set()
         self._project = project
         self._inspect = inspect
         self._providers: dict[str, Properties] = {}
@@ -74,7 +80,13 @@ class _Evaluator:
             if found is None:
                 raise LocalcloudError(f"The program asks for {arguments['urn']}, which it has not declared.")
             return {"urn": found.urn, "id": found.id, "state": found.outputs}
-        return synthetic.invoke(token, plain(arguments), None, self._context(provider))
+        given = plain(arguments)
+        result = synthetic.invoke(token, given, None, self._context(provider))
+        if token not in synthetic.RENDERED:
+            known = {leaf for _, leaf in walk([given, self._project.config])}
+            with self._lock:
+                self.looked_up |= {leaf for _, leaf in walk(result) if leaf is not UNKNOWN} - known
+        return result
 
     def outputs(self, urn: str, outputs: Properties) -> None:
         with self._lock:
@@ -85,17 +97,16 @@ class _Evaluator:
             return self._keep(registration, "", {}, frozenset())
         if self._inspect is not None and not registration.type.startswith(PROVIDER_PREFIX):
             registration = replace(registration, inputs=self._inspect(registration, registration.inputs))
-        answer = synthetic.outputs(
-            registration.type,
-            registration.name,
-            registration.urn,
-            registration.inputs,
-            self._context(registration.provider),
-            id_=id_,
-        )
+        context = self._context(registration.provider)
+        try:
+            answer = synthetic.outputs(
+                registration.type, registration.name, registration.urn, registration.inputs, context, id_=id_
+            )
+        except UnknownTypeError as error:
+            raise UnknownTypeError(f"{registration.where}: {error}") from error
         if registration.type.startswith(PROVIDER_PREFIX):
             with self._lock:
-                self._providers[registration.urn] = plain(registration.inputs)
+                self._providers[registration.urn] = registration.inputs
         secret = {name for name, value in registration.inputs.items() if has_secret(value)}
         secret |= set(registration.options.get("additionalSecretOutputs", ()))
         outputs = {
@@ -139,4 +150,4 @@ def evaluate(
         for row in host.resources
     ]
     stack = next((row.outputs for row in resources if row.type == STACK_TYPE), {})
-    return Evaluation(project, resources, stack)
+    return Evaluation(project, resources, stack, frozenset(host.looked_up))

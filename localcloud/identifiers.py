@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from localcloud import computed, forms, sdk
-from localcloud.values import SIGNATURE, Properties, reveal
+from localcloud.values import SIGNATURE, Properties
 
 PLACES = {"aws": "us-east-1", "gcp": "us-central1", "azure-native": "westeurope"}
 
@@ -30,7 +30,8 @@ class Context:
 
     def setting(self, package: str, name: str) -> Any:
         """A provider's setting, from its own inputs or the stack's configuration; None if it has none."""
-        return reveal(self.provider.get(name) or self.config.get(f"{package}:{name}"))
+        own = self.provider.get(name)
+        return self.config.get(f"{package}:{name}") if own in (None, "") else own
 
 
 @dataclass

@@ -18,7 +18,7 @@ from pulumi.runtime.proto import resource_pb2
 
 from localcloud.errors import LocalcloudError, UnsupportedError
 from localcloud.project import Project
-from localcloud.values import Properties, decode, encode
+from localcloud.values import UNKNOWN, Properties, decode, encode
 
 STACK_TYPE = "pulumi:pulumi:Stack"
 FEATURES = (
@@ -144,7 +144,11 @@ class Monitor:
             registration = self._registration(request)
             self._claim(registration)
             id_, outputs = self.host.read(registration, request.id)
-            return resource_pb2.ReadResourceResponse(urn=registration.urn, id=id_, properties=encode(outputs))
+            # Outside a preview the SDK takes an unknown value for None, unless it is left out of such an answer.
+            known = {name: value for name, value in outputs.items() if value is not UNKNOWN}
+            return resource_pb2.ReadResourceResponse(
+                urn=registration.urn, id=id_, properties=encode(known), unknown=len(known) < len(outputs)
+            )
 
         return self._guarded(act, context)
 

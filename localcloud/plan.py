@@ -13,15 +13,16 @@ import base64
 import binascii
 import hashlib
 import heapq
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from localcloud.display import short
 from localcloud.evaluation import Evaluation, Planned
 from localcloud.monitor import STACK_TYPE
 from localcloud.project import Project
-from localcloud.values import ARCHIVE, ASSET, RESOURCE, SIGNATURE, UNKNOWN, Properties, Secret, reveal
+from localcloud.providers import PROVIDER_PREFIX
+from localcloud.values import ARCHIVE, ASSET, RESOURCE, SIGNATURE, UNKNOWN, Properties, Secret, reveal, walk
 
 VERSION = 1
 SHORTEST = 6  # characters of a synthetic text by which it is known again inside another text
@@ -51,26 +52,27 @@ def _ordered(rows: Iterable[Planned]) -> Iterator[Planned]:
                 heapq.heappush(ready, follower)
 
 
-def graph(evaluation: Evaluation, invoked: Iterable[Properties] = ()) -> dict[str, Any]:
-    """The plan as a document of `plan.schema.json`: the same bytes for the same program and settings.
-
-    invoked: the results of the program's function calls, made up too; a text that contains one is marked synthetic.
-    """
+def graph(evaluation: Evaluation) -> dict[str, Any]:
+    """The plan as a document of `plan.schema.json`: the same bytes for the same program and settings."""
     project = evaluation.project
     show = _Display(project)
-    looked_up = {leaf for result in invoked for _, leaf in pointers(reveal(result)) if _telling(leaf)}
+    looked_up = {leaf for leaf in evaluation.looked_up if _telling(leaf)}
     made: dict[str, set[Any]] = {}
-    resources = []
-    for row in _ordered(evaluation.resources):
-        outputs = {**row.outputs, **({"id": row.id} if row.id else {})}
-        marks = _marks(row, outputs, looked_up, made)
+    rows = list(_ordered(evaluation.resources))
+    marks: dict[str, set[str]] = {}
+    for row in rows:
+        marks[row.urn] = _marks(row, looked_up, made)
         made[row.urn] = {
             leaf
-            for pointer, leaf in pointers(reveal({"inputs": row.inputs, "outputs": outputs}))
-            if pointer in marks and _telling(leaf)
+            for pointer, leaf in pointers(reveal({"inputs": row.inputs, "outputs": _outputs(row)}))
+            if pointer in marks[row.urn] and _telling(leaf)
         }
-        resources.append(_resource(row, outputs, show, marks))
     everything = looked_up.union(*made.values())
+    for row in rows:  # a component comes before its children, and registers what they answered
+        if not row.custom:
+            marks[row.urn] |= {
+                pointer for pointer, leaf in pointers({"outputs": row.outputs}) if _contains(leaf, everything)
+            }
     return {
         "version": VERSION,
         "project": project.name,
@@ -79,30 +81,33 @@ def graph(evaluation: Evaluation, invoked: Iterable[Properties] = ()) -> dict[st
             key: {"$secret": True} if key in project.secret_keys else show.value(value)
             for key, value in sorted(project.config.items())
         },
-        "resources": resources,
+        "resources": [_resource(row, show, marks[row.urn]) for row in rows],
         "outputs": show.object(evaluation.outputs),
         "synthetic": sorted(
-            pointer for pointer, leaf in pointers({"outputs": evaluation.outputs}) if _contains(leaf, everything)
+            {pointer for pointer, leaf in pointers({"outputs": evaluation.outputs}) if _contains(leaf, everything)}
         ),
     }
 
 
-def _marks(row: Planned, outputs: Properties, looked_up: set[Any], made: dict[str, set[Any]]) -> set[str]:
+def _outputs(row: Planned) -> Properties:
+    return {**row.outputs, **({"id": row.id} if row.id else {})}
+
+
+def _marks(row: Planned, looked_up: set[Any], made: dict[str, set[Any]]) -> set[str]:
     """The pointers of a resource's synthetic leaves: outputs made up, and whatever holds one of another resource."""
-    marks = {f"/outputs{_pointer(path)}" for path in row.synthetic}
+    outputs = _outputs(row)
+    by_path = zip(walk(outputs), _pointers(outputs, "", whole=False), strict=True)
+    marks = {f"/outputs{pointer}" for (path, _), (pointer, _) in by_path if path in row.synthetic}
     if row.id and "id" not in row.options:
         marks.add("/outputs/id")
     for name, value in row.inputs.items():
         sources = looked_up.union(*(made.get(urn, ()) for urn in row.property_dependencies.get(name, row.dependencies)))
         marks |= {f"/inputs{pointer}" for pointer, leaf in pointers({name: value}) if _contains(leaf, sources)}
     marks |= {f"/outputs{mark.removeprefix('/inputs')}" for mark in marks if mark.startswith("/inputs/")}
-    if not row.custom:
-        sources = looked_up.union(*made.values()) if outputs else set()
-        marks |= {pointer for pointer, leaf in pointers({"outputs": outputs}) if _contains(leaf, sources)}
     return marks & {pointer for pointer, _ in pointers({"inputs": row.inputs, "outputs": outputs})}
 
 
-def _resource(row: Planned, outputs: Properties, show: _Display, marks: set[str]) -> dict[str, Any]:
+def _resource(row: Planned, show: _Display, marks: set[str]) -> dict[str, Any]:
     return {
         "urn": row.urn,
         "type": row.type,
@@ -111,7 +116,7 @@ def _resource(row: Planned, outputs: Properties, show: _Display, marks: set[str]
         "custom": row.custom,
         "provider": row.provider.rpartition("::")[0] or None,
         "inputs": show.object(row.inputs),
-        "outputs": show.object(outputs),
+        "outputs": show.object(_outputs(row)),
         "dependencies": sorted(row.dependencies),
         "propertyDependencies": {
             name: sorted(urns) for name, urns in sorted(row.property_dependencies.items()) if urns
@@ -127,10 +132,7 @@ class _Display:
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        # A program may read a secret setting in clear; its text must not come out for that.
-        self._hidden = tuple(
-            value for key, value in project.config.items() if key in project.secret_keys and len(value) >= 4
-        )
+        self._hidden = project.secret_texts  # a program may read them in clear; they must not come out for that
 
     def object(self, values: Properties) -> dict[str, Any]:
         """The properties without those that are null."""
@@ -155,8 +157,8 @@ class _Display:
         return {"$resource": value["urn"]} if value[SIGNATURE] == RESOURCE else self.object(value)
 
     def source(self, row: Planned) -> dict[str, Any] | None:
-        """Where the program declares the resource; None where the SDK does not say."""
-        if not row.source_file:
+        """Where the program declares the resource; None where the SDK does not say, and for the stack itself."""
+        if not row.source_file or row.type == STACK_TYPE:
             return None
         return {"file": self._relative(Path(row.source_file)), "line": row.source_line}
 
@@ -164,7 +166,8 @@ class _Display:
         """The path below the project's root; of another file its name alone, as other machines keep it elsewhere."""
         absolute = path if path.is_absolute() else self._project.main / path
         root = self._project.root
-        return absolute.relative_to(root).as_posix() if absolute.is_relative_to(root) else absolute.name
+        below = absolute.relative_to(root) if absolute.is_relative_to(root) else Path(absolute.name)
+        return below.name if "site-packages" in below.parts else below.as_posix()
 
     def _file(self, value: Properties) -> dict[str, Any]:
         if isinstance(text := value.get("text"), str):
@@ -199,20 +202,26 @@ def _sha256(path: Path) -> str | None:
     return digest.hexdigest()
 
 
-def pointers(value: Any, pointer: str = "") -> Iterator[tuple[str, Any]]:
-    """Each leaf of a value with its JSON Pointer (RFC 6901), as in `/rules/0/days`; empty containers have none."""
+def pointers(value: Any) -> Iterator[tuple[str, Any]]:
+    """Each leaf of a value with its JSON Pointer (RFC 6901), as in `/rules/0/days`; empty containers have none.
+
+    What an asset, an archive or a resource reference holds
+    has the pointer of the whole: the plan shows it in another form.
+    """
+    return (found for found in _pointers(value, "", whole=False) if found[1] is not None)
+
+
+def _pointers(value: Any, pointer: str, *, whole: bool) -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict):
+        whole = whole or SIGNATURE in value
         for name, item in value.items():
-            yield from pointers(item, f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}")
+            below = pointer if whole else f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}"
+            yield from _pointers(item, below, whole=whole)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from pointers(item, f"{pointer}/{index}")
-    elif value is not None:
+            yield from _pointers(item, pointer if whole else f"{pointer}/{index}", whole=whole)
+    else:
         yield pointer, value
-
-
-def _pointer(path: str) -> str:
-    return "/" + path.replace("[", ".").replace("]", "").replace(".", "/")
 
 
 def _telling(leaf: Any) -> bool:
@@ -242,36 +251,37 @@ def _decoded(text: str) -> str:
         return ""
 
 
-def table(document: dict[str, Any]) -> str:
-    """The plan for a human: how many resources of each type, and their names, aligned to 120 columns."""
-    named: dict[str, list[str]] = {}
-    for row in document["resources"]:
-        if row["type"] != STACK_TYPE:
-            named.setdefault(row["type"], []).append(row["name"])
-    count = sum(len(names) for names in named.values())
-    width = max((len(type_) for type_ in named), default=4)
-    room = max(20, 120 - width - 9)
-    lines = [f"{document['project']} / {document['stack']}: {count} resources of {len(named)} types, planned", ""]
-    if named:
-        lines.append(f"{'TYPE':<{width}}  COUNT  NAMES")
-    for type_, names in sorted(named.items()):
-        lines.append(f"{type_:<{width}}  {len(names):>5}  {_names(sorted(names), room)}")
-    clouds = Counter(row["type"].split(":")[0] for row in document["resources"] if row["custom"])
-    clouds -= Counter({"pulumi": clouds["pulumi"]})
-    if clouds:
-        lines += ["", "By package: " + ", ".join(f"{name} {number}" for name, number in sorted(clouds.items()))]
-    return "\n".join(lines)
+def table(document: dict[str, Any], width: int = 120) -> str:
+    """The plan for a human, lines of at most `width` columns: how many of each type, and their names."""
+    resources = [row for row in document["resources"] if row["type"] != STACK_TYPE]
+    providers = [row for row in resources if row["type"].startswith(PROVIDER_PREFIX)]
+    parts = (
+        ("RESOURCE", "resource", [row for row in resources if row["custom"] and row not in providers]),
+        ("COMPONENT", "component", [row for row in resources if not row["custom"]]),
+        ("PROVIDER", "provider", providers),
+    )
+    counts = [f"{len(rows)} {noun}{'' if len(rows) == 1 else 's'}" for _, noun, rows in parts if rows]
+    lines = [f"{document['project']} / {document['stack']}: {', '.join(counts) or 'no resources'}"]
+    longest = max((len(short(row["type"])) for row in resources), default=0)
+    for title, _, rows in parts:
+        named: dict[str, list[str]] = {}
+        for row in rows:
+            named.setdefault(short(row["type"]), []).append(row["name"])
+        lines += ["", f"{title:<{longest}}  COUNT  NAMES"] if rows else []
+        for type_, names in sorted(named.items()):
+            lines.append(f"{type_:<{longest}}  {len(names):>5}  {_names(sorted(names), width - longest - 9)}")
+    if document["outputs"]:
+        lines += ["", f"Outputs: {_names(list(document['outputs']), width - 9)}"]
+    return "\n".join("".join(letter if letter.isprintable() else "?" for letter in line) for line in lines)
 
 
 def _names(names: list[str], room: int) -> str:
-    shown: list[str] = []
-    for name in names:
-        rest = len(names) - len(shown) - 1
-        tail = f", and {rest} more" if rest else ""
-        if len(", ".join([*shown, name])) + len(tail) > room and shown:
-            return f"{', '.join(shown)}, and {len(names) - len(shown)} more"
-        shown.append(name)
-    return ", ".join(shown)
+    """As many of the names as fit, but one at least, and how many more there are."""
+    for shown in range(len(names), 0, -1):
+        more = f", and {len(names) - shown} more" if shown < len(names) else ""
+        if len(text := ", ".join(names[:shown]) + more) <= room:
+            return text
+    return text
 
 
 __all__ = ["VERSION", "graph", "pointers", "table"]

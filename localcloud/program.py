@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import runpy
 import sys
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pulumi
 from google.protobuf import empty_pb2
 from pulumi.runtime import config as pulumi_config
+from pulumi.runtime import resource as pulumi_resource
 from pulumi.runtime import settings as pulumi_settings
 from pulumi.runtime import stack as pulumi_stack
-from pulumi.runtime.proto import engine_pb2
+from pulumi.runtime.proto import engine_pb2, source_pb2
 
 from localcloud.errors import LocalcloudError
 from localcloud.monitor import Monitor
@@ -47,6 +51,54 @@ class EngineLog:
         return engine_pb2.SetRootResourceResponse()
 
 
+@contextlib.contextmanager
+def _prints_aside() -> Iterator[None]:
+    """What the program prints, or a process that it starts, goes to standard error: standard output holds results."""
+    kept = os.dup(1)
+    sys.stdout.flush()
+    os.dup2(2, 1)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        if sys.__stdout__ is not None:
+            sys.__stdout__.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+@contextlib.contextmanager
+def _sources_in_project(project: Project) -> Iterator[None]:
+    """Makes the SDK tell the innermost line of the project that declares a resource. By itself it tells none for a
+    resource without a class of its own (`pulumi.CustomResource(...)`), and a line of the SDK for a provider."""
+    told = pulumi_resource._get_stack_trace
+
+    def trace() -> source_pb2.StackTrace:
+        frames = [(frame.pc.uri, frame.pc.line) for frame in told().frames] or [
+            (Path(step.filename).absolute().as_uri(), step.lineno or 0) for step in reversed(traceback.extract_stack())
+        ]
+        ours = (n for n, (uri, _) in enumerate(frames) if _is_ours(Path(unquote(urlsplit(uri).path)), project))
+        return source_pb2.StackTrace(
+            frames=[
+                source_pb2.StackFrame(pc=source_pb2.SourcePosition(uri=uri, line=line))
+                for uri, line in frames[next(ours, 0) :]
+            ]
+        )
+
+    pulumi_resource._get_stack_trace = trace
+    try:
+        yield
+    finally:
+        pulumi_resource._get_stack_trace = told
+
+
+def _is_ours(file: Path, project: Project) -> bool:
+    """Whether a file is the project's own: no installed package, and not what runs the program."""
+    if not file.is_relative_to(project.root) or file.is_relative_to(Path(__file__).parent):
+        return False
+    return "site-packages" not in file.relative_to(project.root).parts
+
+
 class ProgramError(LocalcloudError):
     """The program itself raised; the text tells its error and the line of the program where it happened."""
 
@@ -64,7 +116,7 @@ def run(monitor: Monitor, log: Callable[[str, str], None], arguments: Sequence[s
             project=project.name,
             stack=project.stack,
             monitor=monitor,
-            engine=EngineLog(log),
+            engine=EngineLog(lambda severity, message: log(severity, project.masked(message))),
             dry_run=monitor.dry_run,
             organization="organization",
             root_directory=str(project.root),
@@ -76,7 +128,8 @@ def run(monitor: Monitor, log: Callable[[str, str], None], arguments: Sequence[s
     sys.path.insert(0, str(project.main))
     sys.argv = [str(project.main), *arguments]
     try:
-        _run_in_loop(monitor)
+        with _prints_aside(), _sources_in_project(project):
+            _run_in_loop(monitor)
     finally:
         os.chdir(before[0])
         sys.path[:] = before[1]
@@ -117,12 +170,17 @@ def _program_error(error: BaseException, project: Project) -> LocalcloudError:
     step = error.__traceback__
     while step is not None:
         file = Path(step.tb_frame.f_code.co_filename)
-        if file.is_relative_to(project.root) and ".venv" not in file.parts:
+        if _is_ours(file, project):
             place = f" ({file.relative_to(project.root)}:{step.tb_lineno})"
         step = step.tb_next
     if isinstance(error, LocalcloudError):
         return error
     if isinstance(error, pulumi.RunError):
-        return ProgramError(f"{error}")
+        return ProgramError(project.masked(f"{error}"))
     text = str(error) or "no message"
-    return ProgramError(f"The program of {project.name!r} stopped: {type(error).__name__}: {text}{place}")
+    if isinstance(error, SyntaxError) and error.filename:
+        text, file = error.msg, Path(error.filename)
+        place = f" ({file.relative_to(project.root) if _is_ours(file, project) else file}:{error.lineno})"
+    return ProgramError(
+        project.masked(f"The program of {project.name!r} stopped: {type(error).__name__}: {text}{place}")
+    )

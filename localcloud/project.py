@@ -15,12 +15,16 @@ from localcloud.errors import LocalcloudError
 from localcloud.secrets import Passphrase, passphrase
 
 DIRECTORY = ".localcloud"
+SHORTEST_SECRET = 4  # characters
 STACK_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")  # as Pulumi's own check of stack names
 
 
 @dataclass(frozen=True)
 class Project:
-    """`root` holds Pulumi.yaml; `main` is the program's directory; `config` has full keys (`project:key`) and texts."""
+    """`root` holds Pulumi.yaml; `main` is the program's directory; `config` has full keys (`project:key`) and texts.
+
+    opened: the texts in clear of all that is under `secure`, also deep inside an object.
+    """
 
     name: str
     root: Path
@@ -29,6 +33,23 @@ class Project:
     config: dict[str, str]
     secret_keys: frozenset[str]
     salt: str | None
+    opened: frozenset[str] = frozenset()
+
+    @property
+    def secret_texts(self) -> tuple[str, ...]:
+        """Texts that no output may hold, longest first, also as JSON writes them. Those under four letters would hide
+        half of every output, and are left out."""
+        texts = self.opened | {value for key, value in self.config.items() if key in self.secret_keys}
+        written = texts | {json.dumps(text)[1:-1] for text in texts}
+        return tuple(
+            sorted((text for text in written if len(text) >= SHORTEST_SECRET), key=lambda text: (-len(text), text))
+        )
+
+    def masked(self, text: str) -> str:
+        """The text with every secret setting in it as Pulumi shows one."""
+        for secret in self.secret_texts:
+            text = text.replace(secret, "[secret]")
+        return text
 
     @property
     def directory(self) -> Path:
@@ -76,6 +97,7 @@ def load(
     salt = settings.get("encryptionsalt")
     values = _defaults(name, project) | _keyed(name, settings.get("config") or {})
     secrets: set[str] = set()
+    opened: set[str] = set()
     state = _state_file(root, name, stack)
     for key, value in values.items():
 
@@ -87,7 +109,9 @@ def load(
                     "with a passphrase secrets provider."
                 )
             secrets.add(key)
-            return Passphrase(passphrase(state.with_name("passphrase")), salt).decrypt(ciphertext)
+            text = Passphrase(passphrase(state.with_name("passphrase")), salt).decrypt(ciphertext)
+            opened.add(text)
+            return text
 
         values[key] = _opened(value, open_)
     for text in overrides:
@@ -95,9 +119,8 @@ def load(
     main = (root / (project.get("main") or ".")).resolve()
     if not main.is_relative_to(root):
         raise LocalcloudError(f"`main` in {root / 'Pulumi.yaml'} leaves the project: {project['main']}.")
-    return Project(
-        name, root, main, stack, {key: _text(value) for key, value in values.items()}, frozenset(secrets), salt
-    )
+    config = {key: _text(value) for key, value in values.items()}
+    return Project(name, root, main, stack, config, frozenset(secrets), salt, frozenset(opened))
 
 
 def _state_file(root: Path, project: str, stack: str) -> Path:

@@ -53,7 +53,7 @@ def resource_class(token: str) -> type:
         if token in module["classes"]:
             return getattr(importlib.import_module(module["fqn"]), module["classes"][token])  # type: ignore[no-any-return] # classes of a generated module
     raise UnknownTypeError(
-        f"the package {_import_name(package(token))} has no resource type {token}; check the type's name"
+        f"the package {_import_name(package(token))} has no resource type {token}; check the type's name."
     )
 
 
@@ -62,7 +62,7 @@ def function_result(token: str) -> type | None:
     """The SDK's result class of a function token; None if it returns a bare value. Raises UnknownTypeError."""
     parts = token.split(":")
     if len(parts) != 3:
-        raise UnknownTypeError(f"{token} is no function token of the form package:module:function")
+        raise UnknownTypeError(f"{token} is no function token of the form package:module:function.")
     name = parts[2]
     for fqn in _function_modules(parts[0], parts[1].split("/")[0], parts[1]):
         module = importlib.import_module(fqn)
@@ -71,7 +71,7 @@ def function_result(token: str) -> type | None:
                 return found
         if hasattr(module, _snake(name)):
             return None
-    raise UnknownTypeError(f"the package {_import_name(parts[0])} has no function {token}; check the function's name")
+    raise UnknownTypeError(f"the package {_import_name(parts[0])} has no function {token}; check the function's name.")
 
 
 @cache
@@ -155,7 +155,7 @@ def _modules(package_name: str) -> list[dict[str, Any]]:
         name = _import_name(package_name)
         if importlib.util.find_spec(name) is None:
             raise UnknownTypeError(
-                f"the SDK of {package_name!r} is not installed; install the package {name.replace('_', '-')}"
+                f"the SDK of {package_name!r} is not installed; install the package {name.replace('_', '-')}."
             )
         importlib.import_module(name)
     return [

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 
 from localcloud import forms, policy_document, sdk
 from localcloud.identifiers import Context, Subject, data, is_marked, kebab, plural
-from localcloud.values import RESOURCE, SIGNATURE, UNKNOWN, Properties, Secret, has_secret, has_unknown, walk
+from localcloud.values import RESOURCE, SIGNATURE, UNKNOWN, Properties, Secret, has_secret, has_unknown, reveal, walk
 
 EMPTY_POLICY = '{"Version":"2012-10-17","Statement":[]}'
 POLICIES = ("policy", "policyDocument", "policyJson", "assumeRolePolicy", "resourcePolicy", "inlinePolicy")
+RENDERED = ("aws:iam/getPolicyDocument:getPolicyDocument",)  # functions that only write down what they are given
 DEPTH = 6  # of nested objects made up; some types of the SDKs contain themselves
 ERROR = re.compile(r"(^|[.a-z])[eE]rrors?(Message|Code|Details)?($|[.\[])")
 # A key, a role or IPv6 that the program did not ask for is not there; to make one up would deceive a rule.
@@ -66,7 +67,7 @@ def invoke(token: str, args: Properties, result_type: type | None, context: Cont
 
     Raises sdk.UnknownTypeError for a function that no installed SDK knows.
     """
-    if token == "aws:iam/getPolicyDocument:getPolicyDocument":  # noqa: S105 - a function token
+    if token in RENDERED:
         return policy_document.document(args)
     cls = result_type or sdk.function_result(token)
     seed = f"{token} {json.dumps(_comparable(args), sort_keys=True)}"
@@ -126,7 +127,13 @@ class _Answer:
     def _all_tags(self, name: str) -> Any:
         """The provider's default tags or labels under the resource's own, as the provider merges them."""
         defaults_name, own_name = TAGS[name]
+        own = self.subject.inputs.get(own_name)
+        own = own if isinstance(own, dict) and not is_marked(own) else {}
         defaults = self.subject.context.setting(self.cloud, defaults_name)
+        secret = isinstance(defaults, Secret)
+        defaults = defaults.value if secret else defaults
+        if defaults is UNKNOWN:
+            return UNKNOWN
         if isinstance(defaults, str):  # the SDKs hand over objects as JSON texts
             try:
                 defaults = json.loads(defaults)
@@ -134,8 +141,8 @@ class _Answer:
                 defaults = None
         defaults = defaults if isinstance(defaults, dict) else {}
         defaults = defaults.get("tags") or {} if name == "tagsAll" else defaults
-        own = self.subject.inputs.get(own_name)
-        return defaults | (own if isinstance(own, dict) and not is_marked(own) else {})
+        merged = defaults | own
+        return Secret(reveal(merged)) if secret else merged
 
     def _record(self, path: str, value: Any) -> Any:
         self.made.update(leaf for leaf, item in walk(value, path) if item is not None)
