@@ -40,7 +40,7 @@ role = aws.iam.Role(
 repository = aws.ecr.Repository("app", image_tag_mutability="IMMUTABLE")
 logs = aws.cloudwatch.LogGroup("app", retention_in_days=30)
 cluster = aws.ecs.Cluster("main")
-containers = pulumi.Output.all(image=repository.repository_url, logs=logs.name, region=aws.get_region().name).apply(
+containers = pulumi.Output.all(image=repository.repository_url, logs=logs.name, region=aws.get_region().region).apply(
     lambda found: json.dumps(
         [
             {

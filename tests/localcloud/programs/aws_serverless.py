@@ -64,5 +64,5 @@ machine = aws.sfn.StateMachine(
 )
 aws.lambda_.EventSourceMapping("stream", event_source_arn=table.stream_arn, function_name=function.arn)
 pulumi.export("url", stage.invoke_url.apply(lambda url: url.rstrip("/") + "/items"))
-pulumi.export("bucket", f"assets-{account.account_id}-{region.name}")
+pulumi.export("bucket", f"assets-{account.account_id}-{region.region}")
 pulumi.export("key", api.id.apply(lambda identifier: identifier[:5]))
