@@ -133,7 +133,7 @@ def boolean(value: Any) -> bool:
 
 def between(lowest: int, highest: int) -> Callable[[Any], int]:
     def parse(value: Any) -> int:
-        if not re.fullmatch(r"[0-9]{1,9}", str(value)) or not lowest <= int(value) <= highest:
+        if not re.fullmatch(r"[0-9]{1,15}", str(value)) or not lowest <= int(value) <= highest:
             raise ValueError("out of range")
         return int(value)
 
@@ -149,6 +149,14 @@ def private(widest: int, narrowest: int) -> Callable[[Any], str]:
         return str(network)
 
     return parse
+
+
+def network(value: Any) -> str:
+    """A network of IPv4 addresses (CIDR) that is smaller than the whole internet."""
+    found = ipaddress.IPv4Network(matching(r"[0-9./]+")(value))
+    if found.prefixlen < 8:
+        raise ValueError("too wide")
+    return str(found)
 
 
 def endpoint(value: Any) -> str:

@@ -8,10 +8,12 @@ class AwsArgs:
     """`zones` are the letters after the region's name.
 
     `hosted_zone` is the Route 53 zone in which the service's certificate is validated and its name is
-    published. `endpoint` is an AWS-compatible emulator, which issues certificates without being asked twice.
+    published. `replica_region` keeps the copies of replicated buckets. `endpoint` is an AWS-compatible
+    emulator, which issues certificates without being asked twice.
     """
 
     region: str
     zones: tuple[str, ...]
     hosted_zone: str | None = None
+    replica_region: str | None = None
     endpoint: str | None = None
