@@ -97,6 +97,7 @@ class Account:
                     service,
                     region_name=key[1],
                     endpoint_url=self._endpoint(service),
+                    verify=self.config.get("customCaBundle"),  # without it, AWS_CA_BUNDLE
                     config=Config(
                         retries={"max_attempts": 2},
                         s3={"addressing_style": "path"},
