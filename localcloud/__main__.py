@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -94,6 +95,13 @@ def providers() -> dict[str, Callable[[Properties], Provider]]:
     return {"aws": aws}
 
 
+def _print(text: Any) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # whoever reads has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the process ends with a complaint
+
+
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
@@ -113,7 +121,7 @@ def _teller(options: argparse.Namespace, *, dry_run: bool) -> Callable[[Event], 
 def _report(options: argparse.Namespace, result: operations.Result, *, dry_run: bool) -> int:
     _say(display.summary(result, dry_run=dry_run))
     if options.json:
-        print(json.dumps(display.result_document(result, masked(result.outputs)), indent=2))
+        _print(json.dumps(display.result_document(result, masked(result.outputs)), indent=2))
     if options.expect_no_changes and result.changes:
         raise LocalcloudError(f"No changes were expected, and there are {result.changes}; they are listed above.")
     return 0
@@ -186,7 +194,7 @@ def _refresh(options: argparse.Namespace, project: Project) -> int:
     result = operations.refresh(project, providers(), _teller(options, dry_run=False), parallel=options.parallel)
     _say(f"{len(result.gone)} gone, {len(result.drifted)} drifted, of {len(result.resources)}")
     if options.json:
-        print(json.dumps(display.result_document(result, masked(result.outputs)), indent=2))
+        _print(json.dumps(display.result_document(result, masked(result.outputs)), indent=2))
     if options.expect_no_changes and (result.gone or result.drifted):
         raise LocalcloudError("No changes were expected; they are listed above.")
     return 0
@@ -208,18 +216,18 @@ def _output(options: argparse.Namespace, project: Project) -> int:
                 f"The stack {project.stack!r} has no output {options.name!r}; it has: {', '.join(shown) or 'none'}."
             )
         value = shown[options.name]
-        print(json.dumps(value) if options.json or not isinstance(value, str) else value)
+        _print(json.dumps(value) if options.json or not isinstance(value, str) else value)
     elif options.json:
-        print(json.dumps(shown, indent=2))
+        _print(json.dumps(shown, indent=2))
     else:
         for name, value in shown.items():
-            print(f"{name}: {value if isinstance(value, str) else json.dumps(value)}")
+            _print(f"{name}: {value if isinstance(value, str) else json.dumps(value)}")
     return 0
 
 
 def _export(options: argparse.Namespace, project: Project) -> int:
     file = StateFile(project.state_file, project.salt)
-    print(json.dumps(file.render(file.load(), show_secrets=options.show_secrets), indent=2))
+    _print(json.dumps(file.render(file.load(), show_secrets=options.show_secrets), indent=2))
     return 0
 
 
@@ -252,7 +260,7 @@ def _plan(options: argparse.Namespace, project: Project) -> int:
         finish({row.urn: row.outputs for row in planned.resources})
     document = plan.graph(planned)
     columns = shutil.get_terminal_size((120, 24)).columns  # 120 where no terminal is
-    print(json.dumps(document, indent=2) if options.json else plan.table(document, columns))
+    _print(json.dumps(document, indent=2) if options.json else plan.table(document, columns))
     return 0
 
 

@@ -16,4 +16,7 @@ if __name__ == "__main__":
     record, known, *words = sys.argv[1:]
     pid = os.getpid()
     write_private(Path(record), json.dumps({"pid": pid, "began": pids.start_time(pid), **json.loads(known)}).encode())
-    os.execvp(words[0], words)  # noqa: S606 - that is what this is for
+    try:
+        os.execvp(words[0], words)  # noqa: S606 - that is what this is for
+    except OSError as error:
+        sys.exit(f"{words[0]} cannot be started: {error.strerror}.")

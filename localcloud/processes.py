@@ -22,9 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
-
 from localcloud import pids
+from localcloud.aws.account import Account
 from localcloud.emulator import Emulator, control
 from localcloud.errors import LocalcloudError
 
@@ -200,7 +199,8 @@ def session_keys(variables: Mapping[str, str]) -> dict[str, str]:
         variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"],
         headers={"Authorization": variables["AWS_CONTAINER_AUTHORIZATION_TOKEN"]},
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - as above
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(request, timeout=10) as answer:
         found = json.load(answer)
     return {
         "aws_access_key_id": found["AccessKeyId"],
@@ -211,14 +211,14 @@ def session_keys(variables: Mapping[str, str]) -> dict[str, str]:
 
 def _definition(emulator: Emulator, cluster: str, service: str, region: str) -> dict[str, Any]:
     """The task definition that the service runs now."""
-    ecs = boto3.client(
-        "ecs",
-        region_name=region,
-        endpoint_url=emulator.url,
-        verify=str(emulator.ca_bundle),
-        aws_access_key_id=emulator.access_key,
-        aws_secret_access_key=emulator.secret_key,
-    )
+    config = {
+        "region": region,
+        "endpoints": [{"ecs": emulator.url}],
+        "customCaBundle": str(emulator.ca_bundle),
+        "accessKey": emulator.access_key,
+        "secretKey": emulator.secret_key,
+    }
+    ecs = Account(config).client("ecs")
     found = ecs.describe_services(cluster=cluster, services=[service])["services"]
     active = [row for row in found if row["status"] == "ACTIVE"]
     if not active:

@@ -16,6 +16,7 @@ import botocore.loaders
 import botocore.session
 from botocore.config import Config
 
+from localcloud.aws.calls import is_change
 from localcloud.errors import LocalcloudError
 
 Properties = dict[str, Any]
@@ -52,6 +53,12 @@ def _addresses(name: str) -> list[str]:
     return [str(row[4][0]) for row in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)]
 
 
+class Sent(threading.local):
+    """How many calls that may change something this thread has sent."""
+
+    changes = 0
+
+
 class Account:
     """The clients of one `pulumi:providers:aws` resource: its region, endpoints and default tags.
 
@@ -74,9 +81,11 @@ class Account:
                 raise EndpointRefusedError(REFUSED.format(what=f"the endpoint of {service} is {url}"))
         self._clients: dict[tuple[str, str], Any] = {}
         self._lock = threading.Lock()
+        self.sent = Sent()
         session = botocore.session.Session(session_vars=_NOBODYS)
         session.register_component("data_loader", LOADER)
         session.register("before-send", _refuse_other_machines)
+        session.register("before-call", self._count)
         self._session = boto3.Session(botocore_session=session, region_name=self.region, **self._keys())
 
     def client(self, service: str, region: str | None = None) -> Any:
@@ -88,6 +97,7 @@ class Account:
                     service,
                     region_name=key[1],
                     endpoint_url=self._endpoint(service),
+                    verify=self.config.get("customCaBundle"),  # without it, AWS_CA_BUNDLE
                     config=Config(
                         retries={"max_attempts": 2},
                         s3={"addressing_style": "path"},
@@ -104,6 +114,9 @@ class Account:
             if name in self.endpoints:
                 return self.endpoints[name]
         raise EndpointRefusedError(REFUSED.format(what=f"this provider has no endpoint for {service}"))
+
+    def _count(self, model: Any, **_: Any) -> None:
+        self.sent.changes += is_change(model.name)
 
     def _keys(self) -> dict[str, str | None]:
         given = {name: self.config.get(key) for name, (key, _) in KEYS.items()}

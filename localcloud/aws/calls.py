@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -12,7 +13,32 @@ from localcloud.errors import LocalcloudError
 
 
 class ProviderError(LocalcloudError):
-    """What a cloud refused, or what it would refuse, in a sentence."""
+    """What a cloud refused, or what it would refuse, in a sentence.
+
+    nothing_happened: of a creation, whether it certainly left nothing, so that what has its name is somebody else's.
+    """
+
+    nothing_happened = False
+
+
+# AlreadyExistsException, BucketAlreadyOwnedByYou, InvalidGroup.Duplicate, ResourceInUseException, Route…
+_CONFLICT = re.compile("AlreadyExists|AlreadyOwnedByYou|Duplicate|InUse|Conflict")
+_READING = re.compile("(Describe|Get|List|Head)[A-Z]")
+
+
+def is_change(operation: str) -> bool:
+    """Whether an API operation may change something."""
+    return not _READING.match(operation)
+
+
+def left_nothing(error: ClientError) -> bool:
+    """Whether the refused call certainly changed nothing: a conflict, or a denial, of the first attempt.
+
+    A conflict after a retry may be one with what the first attempt made before its answer was lost.
+    """
+    about = error.response.get("ResponseMetadata", {})
+    refused = about.get("HTTPStatusCode") in (401, 403, 409) or _CONFLICT.search(error.response["Error"]["Code"])
+    return bool(refused) and about.get("RetryAttempts") == 0
 
 
 def if_found(call: Callable[..., Any], *codes: str, **arguments: Any) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from localcloud.aws.account import Account
-from localcloud.aws.calls import all_of, tag_changes, tag_list, tag_map, to_cloud, to_wire
+from localcloud.aws.calls import ProviderError, all_of, tag_changes, tag_list, tag_map, to_cloud, to_wire
 from localcloud.aws.kind import Kind, Properties, Tags
 
 # inputs whose values CloudWatch takes as they are, and its names for them
@@ -67,6 +67,8 @@ def _query_to_wire(query: dict[str, Any]) -> Properties:
 
 def create(account: Account, inputs: Properties, tags: Tags) -> str:
     """The id is the alarm's name."""
+    if account.client("cloudwatch").describe_alarms(AlarmNames=[inputs["name"]])["MetricAlarms"]:
+        raise ProviderError(f"the alarm {inputs['name']} exists already. Choose another name, or import it.")
     _put(account, inputs, Tags=tag_list(tags))
     return str(inputs["name"])
 

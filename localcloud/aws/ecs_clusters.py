@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from localcloud.aws.answers import fit, present, unless_gone
-from localcloud.aws.calls import all_of, changed, tag_list, tag_map
+from localcloud.aws.calls import ProviderError, all_of, changed, tag_list, tag_map
 from localcloud.aws.kind import Kind, Properties, Tags
 from localcloud.aws.task_definitions import retag
 
@@ -51,6 +51,9 @@ def _live_configuration(block: dict[str, Any] | None) -> Properties | None:
 
 
 def _create_cluster(account: Account, inputs: Properties, tags: Tags) -> str:
+    if _live_cluster(account, inputs["name"]):
+        # AWS answers with the one that exists, and Moto puts a new one into its place
+        raise ProviderError(f"the cluster {inputs['name']} exists already. Choose another name, or import it.")
     arguments = present(
         settings=inputs.get("settings"),
         configuration=_configuration(inputs.get("configuration")),

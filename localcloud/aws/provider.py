@@ -16,7 +16,7 @@ from botocore.parsers import ResponseParserError
 
 from localcloud.aws import KINDS
 from localcloud.aws.account import Account
-from localcloud.aws.calls import ProviderError
+from localcloud.aws.calls import ProviderError, is_change, left_nothing
 from localcloud.aws.invokes import INVOKES
 from localcloud.aws.kind import MARK, Kind, Properties, Tags
 from localcloud.aws.meaning import is_empty, same
@@ -90,11 +90,20 @@ class Provider:
         return Diff(names, replaces, bool(replaces) and (kind.delete_before_replace or same_name))
 
     def create(self, token: str, urn: str, inputs: Properties) -> str:
-        """Makes the resource of some checked, plain inputs and returns its id."""
+        """Makes the resource of some checked, plain inputs and returns its id.
+
+        A ProviderError says with `nothing_happened` whether not a single call of the creation changed anything.
+        """
         kind = _kind(token)
         tags = {**inputs.get("tags", {}), **({MARK: mark(urn)} if kind.tagged else {})}
-        with _sentences(token, _name_of(urn)):
-            return kind.create(self._account(kind, inputs), inputs, tags)
+        before = self.account.sent.changes
+        try:
+            with _sentences(token, _name_of(urn)):
+                return kind.create(self._account(kind, inputs), inputs, tags)
+        except ProviderError as error:
+            # `nothing_happened` as raised is about the last call alone
+            error.nothing_happened = self.account.sent.changes - before == int(error.nothing_happened)
+            raise
 
     def read(self, token: str, id: str, inputs: Properties) -> tuple[Properties, Properties] | None:
         """The resource as it is now, as (inputs, outputs), or None if it is gone.
@@ -221,19 +230,23 @@ def _made_name(kind: Kind, urn: str, inputs: Properties, old_inputs: Properties)
 
 @contextmanager
 def _sentences(token: str, name: str) -> Iterator[None]:
-    """Turns what boto3 raises into a sentence that names the resource."""
+    """Turns what boto3 raises into a sentence that names the resource; `nothing_happened` is about that call alone."""
+    nothing_happened = False
     try:
         yield
     except ClientError as error:
         said = error.response["Error"]
         text = f"{error.operation_name} was refused: {said.get('Message')} ({said.get('Code')})."
+        nothing_happened = is_change(error.operation_name) and left_nothing(error)
     except (BotoCoreError, ResponseParserError) as error:
         text = " ".join(str(error).split())
     except ProviderError as error:
         text = str(error)
     else:
         return
-    raise ProviderError(f"{token} {name}: {text}")
+    raised = ProviderError(f"{token} {name}: {text}")
+    raised.nothing_happened = nothing_happened
+    raise raised
 
 
 __all__ = ["CheckError", "Diff", "Provider", "ProviderError", "Tags", "mark"]

@@ -491,6 +491,25 @@ def test_what_a_program_prints_at_the_end_of_the_process_does_not_follow_the_doc
     assert "at the end" in done.stderr
 
 
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: planned\nruntime: python\n", encoding="utf-8")
+    (tmp_path / "Pulumi.dev.yaml").write_text("config: {}\n", encoding="utf-8")
+    (tmp_path / "__main__.py").write_text("", encoding="utf-8")
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as closed:
+        done = subprocess.run(
+            [sys.executable, "-m", "localcloud", "plan", "-C", str(tmp_path), "-s", "dev", "--json"],
+            cwd=ROOT,
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            timeout=120,
+            check=False,
+        )
+
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 BARE = 'pulumi.CustomResource("{type}", "x", {{}}{options})'
 OWN = """
     class Own(pulumi.CustomResource):
