@@ -135,7 +135,7 @@ class Callers:
 
 @dataclass(frozen=True)
 class Container:
-    """What runs: an image by digest, the command in place of the image's own, and its variables.
+    """What runs: an image by digest, the arguments of its entry point in place of its own, and its variables.
 
     `key` encrypts what it logs.
     """

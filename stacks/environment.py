@@ -19,7 +19,6 @@ from stacks.settings import Settings
 
 PEOPLE, MODEL, LAKE = "people/", "height-weight/", "lake/"  # training data; the model; predictions made
 AUDIT_DAYS = 365
-APP = ("python", "-m", "app")
 
 
 class Environment(pulumi.ComponentResource):
@@ -67,7 +66,7 @@ class Environment(pulumi.ComponentResource):
         machines = parts.trainer(
             "trainer",
             TrainerArgs(
-                Container(image, trainer, network, logs_key, (*APP, "train"), training),
+                Container(image, trainer, network, logs_key, ("train",), training),
                 settings.fleet,
                 Access(settings.ssh_key, settings.ssh_from),
                 shared,
@@ -77,7 +76,7 @@ class Environment(pulumi.ComponentResource):
             "retrain",
             WorkflowArgs(
                 Container(image, workflow, network, logs_key, environment=training),
-                tuple(Step(job, (*APP, job)) for job in ("train", "evaluate", "publish")),
+                tuple(Step(job, (job,)) for job in ("train", "evaluate", "publish")),
                 deploys=predict,
                 starts_on=data,
                 prefix=PEOPLE,
@@ -86,7 +85,7 @@ class Environment(pulumi.ComponentResource):
         )
         api = parts.api(
             "api",
-            ApiArgs(Container(image, function, network, logs_key, (*APP, "function"), variables), settings.callers),
+            ApiArgs(Container(image, function, network, logs_key, ("function",), variables), settings.callers),
         )
         watch = parts.watch(
             WatchArgs(predict, retrain, audit, logs_key, settings.alerts_to, settings.runbook, settings.budget)
