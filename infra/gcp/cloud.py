@@ -1,0 +1,101 @@
+"""GCP as one of the clouds: the provider, and the parts by their neutral names."""
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_gcp as gcp
+
+from infra.context import Context
+from infra.gcp.args import GcpArgs
+from infra.gcp.identity import Identity
+from infra.gcp.keys import Key
+from infra.gcp.names import Account
+from infra.shape import KeyPurpose, Workload
+
+# The services that the parts call: their APIs are switched on with the first of them, and stay on.
+SERVICES = (
+    "apigateway",
+    "artifactregistry",
+    "billingbudgets",
+    "certificatemanager",
+    "cloudkms",
+    "cloudscheduler",
+    "compute",
+    "container",
+    "containerscanning",
+    "dns",
+    "eventarc",
+    "file",
+    "firestore",
+    "iam",
+    "iamcredentials",
+    "logging",
+    "monitoring",
+    "pubsub",
+    "run",
+    "servicecontrol",
+    "servicemanagement",
+    "storage",
+    "sts",
+    "workflowexecutions",
+    "workflows",
+)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of one environment in one project and region."""
+
+    args: GcpArgs
+    account: Account
+    ctx: Context
+    opts: pulumi.ResourceOptions
+
+    def key(self, purpose: KeyPurpose) -> Key:
+        """The encryption key of a purpose."""
+        return Key(purpose, account=self.account, ctx=self.ctx, opts=self.opts)
+
+    def identity(self, name: str, runs_on: Workload) -> Identity:
+        """The identity of one workload."""
+        return Identity(name, runs_on, account=self.account, ctx=self.ctx, opts=self.opts)
+
+
+@dataclass(frozen=True)
+class Gcp:
+    """One region of one project."""
+
+    ctx: Context
+    args: GcpArgs
+    name: str = "gcp"
+
+    def parts(self, parent: pulumi.Resource) -> Parts:
+        """The parts, under an explicit provider: nothing depends on what a machine happens to default to.
+
+        Nothing is made under it before the APIs are on, which takes a provider of its own.
+        """
+        child = pulumi.ResourceOptions(parent=parent)
+        switch = gcp.Provider(f"{self.name}-services", project=self.args.project, opts=child)
+        apis = [
+            gcp.projects.Service(
+                service,
+                project=self.args.project,
+                service=f"{service}.googleapis.com",
+                disable_on_destroy=False,  # another environment of the project may need it
+                opts=pulumi.ResourceOptions(parent=parent, provider=switch),
+            )
+            for service in SERVICES
+        ]
+        provider = gcp.Provider(
+            self.name,
+            project=self.args.project,
+            region=self.args.region,
+            billing_project=self.args.project,
+            user_project_override=True,  # the quota of budgets and of key use is this project's
+            opts=pulumi.ResourceOptions(parent=parent, depends_on=apis),
+        )
+        return Parts(
+            self.args,
+            Account(self.args.project, self.args.project_number, self.args.region),
+            self.ctx,
+            pulumi.ResourceOptions(parent=parent, providers=[provider]),
+        )
