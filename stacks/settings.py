@@ -229,11 +229,10 @@ def _callers(section: Section, addresses: str) -> Callers:
 
 def _trainer(section: Section) -> tuple[Fleet, str, tuple[str, ...]]:
     kinds = ("none", "gpu-small", "gpu-large")
-    machines = "a whole number of machines from 0 to 100"
     fleet = Fleet(
         accelerator=section.take("accelerator", one_of(kinds), " or ".join(kinds), "none", default="none"),
-        maximum=section.take("maximum", between(1, 100), machines, 2),
-        on_demand=section.take("onDemand", between(0, 100), machines, 0, default=0),
+        maximum=section.take("maximum", between(1, 100), "a whole number of machines from 1 to 100", 2),
+        on_demand=section.take("onDemand", between(0, 100), "a whole number of machines from 0 to 100", 0, default=0),
         idle_minutes=section.take("idleMinutes", between(5, 1440), "minutes from 5 to 1440", 30, default=30),
     )
     key = section.take(
