@@ -1,0 +1,63 @@
+"""Azure as one of the clouds: the provider, the resource group, and the parts by their neutral names."""
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_azure_native as azure
+from pulumi_azure_native import resources
+
+from infra.azure.args import AzureArgs
+from infra.azure.identity import Identity
+from infra.azure.keys import Key
+from infra.azure.names import RESOURCE_GROUP, Account
+from infra.context import Context
+from infra.shape import KeyPurpose, Workload
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of one environment in one resource group."""
+
+    args: AzureArgs
+    account: Account
+    ctx: Context
+    opts: pulumi.ResourceOptions
+
+    def key(self, purpose: KeyPurpose) -> Key:
+        """The encryption key of a purpose."""
+        return Key(purpose, account=self.account, ctx=self.ctx, opts=self.opts)
+
+    def identity(self, name: str, runs_on: Workload) -> Identity:
+        """The identity of one workload."""
+        return Identity(name, runs_on, account=self.account, ctx=self.ctx, opts=self.opts)
+
+
+@dataclass(frozen=True)
+class Azure:
+    """One region of one subscription: those of the settings, whatever a machine happens to be logged in to."""
+
+    ctx: Context
+    args: AzureArgs
+    name: str = "azure"
+
+    def parts(self, parent: pulumi.Resource) -> Parts:
+        """The parts, under an explicit provider and in a resource group of their own."""
+        provider = azure.Provider(
+            self.name,
+            subscription_id=self.args.subscription,
+            tenant_id=self.args.tenant,
+            location=self.args.location,
+            disable_pulumi_partner_id=True,  # whose tool it was is nobody's business
+            opts=pulumi.ResourceOptions(parent=parent),
+        )
+        group = resources.ResourceGroup(
+            "group",
+            resource_group_name=self.ctx.name("group", RESOURCE_GROUP),
+            location=self.args.location,
+            tags=self.ctx.tags,
+            opts=pulumi.ResourceOptions(parent=parent, provider=provider, protect=not self.ctx.disposable),
+        )
+        account = Account(
+            self.args.subscription, self.args.tenant, group.name, group.id, self.args.location, self.args.zones
+        )
+        return Parts(self.args, account, self.ctx, pulumi.ResourceOptions(parent=parent, providers=[provider]))
