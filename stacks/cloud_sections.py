@@ -31,6 +31,13 @@ def _aws(section: Section) -> AwsArgs:
             "https://localhost:4566",
             default=None,
         ),
+        token_keys=section.take(
+            "tokenKeys",
+            matching(r"https://[^\s]{4,248}"),
+            "the https URL at which the issuer of the callers' tokens publishes its keys (its jwks_uri)",
+            "https://login.example.com/keys",
+            default=None,
+        ),
     )
     if section.close() and not (args.endpoint or args.hosted_zone or section.stack.startswith(BOOTSTRAP)):
         needed = "the id of the Route 53 zone that holds the domain; only an emulator (endpoint) needs none"

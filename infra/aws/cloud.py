@@ -6,33 +6,48 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.aws.args import AwsArgs
+from infra.aws.file_system import FileSystem
 from infra.aws.identity import Identity
 from infra.aws.keys import Key
 from infra.aws.names import Account
 from infra.aws.network import Network
 from infra.aws.registry import Registry
 from infra.aws.service import Service
-from infra.aws.store import Store
+from infra.aws.store import Second, Store
 from infra.aws.watch import Log
 from infra.context import Context
 from infra.shape import Key as AnyKey
 from infra.shape import KeyPurpose, Purpose, ServiceArgs, StoreArgs, Workload
+from infra.shape import Network as AnyNetwork
 
 # The services that the parts call: an emulator must answer for each of them.
 SERVICES = (
     "acm",
+    "apigatewayv2",
     "appautoscaling",
+    "autoscaling",
+    "budgets",
+    "cloudtrail",
     "cloudwatch",
+    "dynamodb",
     "ec2",
     "ecr",
     "ecs",
+    "efs",
+    "eks",
     "elbv2",
+    "events",
     "iam",
     "kms",
+    "lambda_",
     "logs",
     "route53",
     "s3",
+    "scheduler",
+    "sfn",
+    "sns",
     "sts",
+    "wafv2",
 )
 
 
@@ -44,6 +59,7 @@ class Parts:
     account: Account
     ctx: Context
     opts: pulumi.ResourceOptions
+    second: Second | None = None
 
     def network(self, addresses: str, callers: tuple[str, ...], key: AnyKey) -> Network:
         """The private network with this range of addresses (CIDR); `key` encrypts the record of its flows."""
@@ -58,7 +74,7 @@ class Parts:
 
     def store(self, purpose: Purpose, args: StoreArgs) -> Store:
         """The bucket of a purpose."""
-        return Store(purpose, args, account=self.account, ctx=self.ctx, opts=self.opts)
+        return Store(purpose, args, self.second, account=self.account, ctx=self.ctx, opts=self.opts)
 
     def registry(self, name: str, key: AnyKey) -> Registry:
         """The registry of one app's images."""
@@ -68,9 +84,13 @@ class Parts:
         """The identity of one workload."""
         return Identity(name, runs_on, account=self.account, ctx=self.ctx, opts=self.opts)
 
+    def file_system(self, name: str, network: AnyNetwork, key: AnyKey) -> FileSystem:
+        """A shared file system with a door in every zone of the network."""
+        return FileSystem(name, network, key, account=self.account, ctx=self.ctx, opts=self.opts)
+
     def service(self, name: str, args: ServiceArgs) -> Service:
         """The app as a service."""
-        return Service(name, args, self.args.hosted_zone, account=self.account, ctx=self.ctx, opts=self.opts)
+        return Service(name, args, self.args, account=self.account, ctx=self.ctx, opts=self.opts)
 
 
 @dataclass(frozen=True)
@@ -83,18 +103,23 @@ class Aws:
 
     def parts(self, parent: pulumi.Resource) -> Parts:
         """The parts, under an explicit provider: nothing depends on what a machine happens to default to."""
-        emulator = self.args.endpoint and dict.fromkeys(SERVICES, self.args.endpoint)
-        provider = aws.Provider(
-            self.name,
-            region=self.args.region,
-            endpoints=[aws.ProviderEndpointArgs(**emulator)] if emulator else None,
-            s3_use_path_style=True if emulator else None,  # no name server knows the buckets of an emulator
-            opts=pulumi.ResourceOptions(parent=parent),
-        )
+        provider = self._provider(self.name, self.args.region, parent)
+        replica = self.args.replica_region
         caller = aws.get_caller_identity_output(opts=pulumi.InvokeOptions(provider=provider))
         return Parts(
             self.args,
             Account(caller.account_id, self.args.region),
             self.ctx,
             pulumi.ResourceOptions(parent=parent, providers=[provider]),
+            Second(replica, self._provider(f"{self.name}-replica", replica, parent)) if replica else None,
+        )
+
+    def _provider(self, name: str, region: str, parent: pulumi.Resource) -> aws.Provider:
+        emulator = self.args.endpoint and dict.fromkeys(SERVICES, self.args.endpoint)
+        return aws.Provider(
+            name,
+            region=region,
+            endpoints=[aws.ProviderEndpointArgs(**emulator)] if emulator else None,
+            s3_use_path_style=True if emulator else None,  # no name server knows the buckets of an emulator
+            opts=pulumi.ResourceOptions(parent=parent),
         )

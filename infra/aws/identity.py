@@ -8,12 +8,18 @@ from infra.aws.policy import allow, document
 from infra.context import Context
 from infra.shape import Workload
 
-# What a role trusts: the service, and the resource on whose behalf it must ask. EC2 names none when it
-# hands a role to a machine, so a condition there would shut everyone out.
+# What a role trusts: the service, and the resource on whose behalf it must ask. Some services are documented
+# to name none (EC2 for a machine, Lambda, S3's replication, EKS), and there a condition would shut them out.
 TRUSTED: dict[Workload | str, tuple[str, tuple[str, str] | None]] = {
     "container": ("ecs-tasks.amazonaws.com", ("ecs", "*")),
     "machine": ("ec2.amazonaws.com", None),
+    "function": ("lambda.amazonaws.com", None),
     "flow-log": ("vpc-flow-logs.amazonaws.com", ("ec2", "vpc-flow-log/*")),
+    "replication": ("s3.amazonaws.com", None),
+    "state-machine": ("states.amazonaws.com", ("states", "stateMachine:*")),
+    "rule": ("events.amazonaws.com", ("events", "rule/*")),
+    "schedule": ("scheduler.amazonaws.com", ("scheduler", "schedule-group/*")),
+    "cluster": ("eks.amazonaws.com", None),
 }
 
 

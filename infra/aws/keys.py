@@ -3,7 +3,7 @@
 import pulumi
 import pulumi_aws as aws
 
-from infra.aws.names import KEY_ALIAS, Account, log_groups
+from infra.aws.names import KEY_ALIAS, Account, log_groups, trail_arn
 from infra.aws.policy import Statement, allow, document
 from infra.context import Context
 from infra.shape import KeyPurpose
@@ -47,15 +47,15 @@ USE = [
 class Key(pulumi.ComponentResource):
     """A key that is rotated each year and outlives a mistake by its waiting time.
 
-    The account's own IAM policies decide who may use it. The key of the logs is also open to the two
-    services that write logs, for this environment's logs alone.
+    The account's own IAM policies decide who may use it. The key of the logs is also open to the services that
+    write logs and send alerts, for this environment's alone.
     """
 
     id: pulumi.Output[str]
 
     def __init__(
         self,
-        purpose: KeyPurpose,
+        purpose: KeyPurpose | str,
         *,
         account: Account,
         ctx: Context,
@@ -71,7 +71,7 @@ class Key(pulumi.ComponentResource):
             )
         ]
         if purpose == "logs":
-            statements += _log_writers(account, ctx)
+            statements += [*_log_writers(account, ctx), *_trail_and_alerts(account, ctx)]
         key = aws.kms.Key(
             purpose,
             description=f"{ctx.project} {ctx.environment}: {purpose}",
@@ -108,5 +108,26 @@ def _log_writers(account: Account, ctx: Context) -> list[Statement]:
             THIS_KEY,
             principal={"Service": "logging.s3.amazonaws.com"},
             sid="AccessLogsOfBuckets",
+        ),
+    ]
+
+
+def _trail_and_alerts(account: Account, ctx: Context) -> list[Statement]:
+    trail = trail_arn(account, ctx)
+    return [
+        # S3 decrypts to reuse a bucket's key; each call names the trail that it is for.
+        allow(
+            ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"],
+            THIS_KEY,
+            principal={"Service": "cloudtrail.amazonaws.com"},
+            when={"StringEquals": {"aws:SourceArn": trail}},
+            sid="TrailOfThisEnvironment",
+        ),
+        allow(
+            ["kms:Decrypt", "kms:GenerateDataKey"],
+            THIS_KEY,
+            principal={"Service": "cloudwatch.amazonaws.com"},
+            when={"StringEquals": {"aws:SourceAccount": account.id}},
+            sid="AlarmsOfThisAccount",
         ),
     ]

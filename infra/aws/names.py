@@ -16,6 +16,24 @@ KEY_ALIAS = Limit(250)  # 256 with "alias/"
 CONTAINERS = Limit(255)  # clusters, services and families of task definitions
 ALARM = Limit(255)
 SECURITY_GROUP = Limit(255)
+FIREWALL = Limit(128)
+FILE_SYSTEM = Limit(64)  # the creation token
+KEY_PAIR = Limit(255)
+LAUNCH_TEMPLATE = Limit(128)
+MACHINES = Limit(255)  # Auto Scaling groups
+INSTANCE_PROFILE = Limit(128)
+TRAIL = Limit(128)
+TOPIC = Limit(256)
+DASHBOARD = Limit(255)
+BUDGET = Limit(100)
+METRICS = Limit(255, separator="/")  # namespaces of CloudWatch
+STATE_MACHINE = Limit(80)
+RULE = Limit(64)  # rules of EventBridge, schedules and their groups
+FUNCTION = Limit(64)
+TABLE = Limit(255)
+GATEWAY = Limit(128)
+CLUSTER = Limit(100)
+NODE_GROUP = Limit(63)
 LOG_GROUP = Limit(511, separator="/")  # 512 with the slash in front
 
 
@@ -49,3 +67,8 @@ class Account:
     def root(self) -> pulumi.Output[str]:
         """The account itself as a principal: its own IAM policies decide who in it may."""
         return pulumi.Output.format("arn:aws:iam::{0}:root", self.id)
+
+
+def trail_arn(account: Account, ctx: Context) -> pulumi.Output[str]:
+    """The audit trail's ARN, which the key and the bucket it writes with must know before it exists."""
+    return account.arn("cloudtrail", f"trail/{ctx.name('audit', TRAIL)}")
