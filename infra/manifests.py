@@ -171,11 +171,11 @@ def _deployment(maker: _Maker, args: ServiceArgs, image: pulumi.Input[str], plat
 def _container(name: str, args: ServiceArgs, image: pulumi.Input[str]) -> Manifest:
     """The one container: it writes nowhere, is not root and has no capability of the kernel."""
     variables = {**args.container.environment, "PORT": str(args.port)}
-    command = {"command": list(args.container.command)} if args.container.command else {}
+    arguments = {"args": list(args.container.command)} if args.container.command else {}
     return {
         "name": name,
         "image": image,
-        **command,
+        **arguments,
         "ports": [{"name": "http", "containerPort": args.port, "protocol": "TCP"}],
         "env": [{"name": key, "value": variables[key]} for key in sorted(variables)],
         "resources": {

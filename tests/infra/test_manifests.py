@@ -110,13 +110,11 @@ def test_the_pods_keep_to_the_strictest_rules() -> None:
     assert not {"hostNetwork", "hostPID", "hostIPC", "volumes"} & pod.keys()
 
 
-def test_the_image_is_the_one_that_was_given_and_the_command_its_own_or_the_given_one() -> None:
+def test_the_image_is_the_one_that_was_given_and_its_arguments_its_own_or_the_given_ones() -> None:
     assert container()["image"] == IMAGE
-    assert "command" not in container()
-    (given,) = one("Deployment", objects=made(service(("python", "-m", "app"))))["spec"]["template"]["spec"][
-        "containers"
-    ]
-    assert given["command"] == ["python", "-m", "app"]
+    assert "args" not in container()
+    (given,) = one("Deployment", objects=made(service(("serve",))))["spec"]["template"]["spec"]["containers"]
+    assert given["args"] == ["serve"]
 
 
 def test_the_variables_are_the_container_s_with_the_service_s_port() -> None:
