@@ -10,7 +10,8 @@ from infra.gcp.args import GcpArgs
 from infra.gcp.identity import Identity
 from infra.gcp.keys import Key
 from infra.gcp.names import Account
-from infra.shape import KeyPurpose, Workload
+from infra.gcp.store import Store
+from infra.shape import KeyPurpose, Purpose, StoreArgs, Workload
 
 # The services that the parts call: their APIs are switched on with the first of them, and stay on.
 SERVICES = (
@@ -54,6 +55,10 @@ class Parts:
     def key(self, purpose: KeyPurpose) -> Key:
         """The encryption key of a purpose."""
         return Key(purpose, account=self.account, ctx=self.ctx, opts=self.opts)
+
+    def store(self, purpose: Purpose, args: StoreArgs) -> Store:
+        """The bucket of a purpose."""
+        return Store(purpose, args, self.args.replica_region, account=self.account, ctx=self.ctx, opts=self.opts)
 
     def identity(self, name: str, runs_on: Workload) -> Identity:
         """The identity of one workload."""
