@@ -10,7 +10,11 @@ from infra.gcp.args import GcpArgs
 from infra.gcp.identity import Identity
 from infra.gcp.keys import Key
 from infra.gcp.names import Account
+from infra.gcp.network import Network, flows
+from infra.gcp.registry import Registry
 from infra.gcp.store import Store
+from infra.gcp.watch import Log
+from infra.shape import Key as AnyKey
 from infra.shape import KeyPurpose, Purpose, StoreArgs, Workload
 
 # The services that the parts call: their APIs are switched on with the first of them, and stay on.
@@ -52,6 +56,11 @@ class Parts:
     ctx: Context
     opts: pulumi.ResourceOptions
 
+    def network(self, addresses: str, callers: tuple[str, ...], key: AnyKey) -> Network:
+        """The private network with this range of addresses (CIDR); `key` encrypts the record of its flows."""
+        flow_log = Log("flow", key, flows(self.ctx), account=self.account, ctx=self.ctx, opts=self.opts)
+        return Network(addresses, callers, flow_log, account=self.account, ctx=self.ctx, opts=self.opts)
+
     def key(self, purpose: KeyPurpose) -> Key:
         """The encryption key of a purpose."""
         return Key(purpose, account=self.account, ctx=self.ctx, opts=self.opts)
@@ -59,6 +68,10 @@ class Parts:
     def store(self, purpose: Purpose, args: StoreArgs) -> Store:
         """The bucket of a purpose."""
         return Store(purpose, args, self.args.replica_region, account=self.account, ctx=self.ctx, opts=self.opts)
+
+    def registry(self, name: str, key: AnyKey) -> Registry:
+        """The registry of one app's images."""
+        return Registry(name, key, account=self.account, ctx=self.ctx, opts=self.opts)
 
     def identity(self, name: str, runs_on: Workload) -> Identity:
         """The identity of one workload."""
