@@ -5,19 +5,22 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from infra.aws.api import Api
 from infra.aws.args import AwsArgs
 from infra.aws.file_system import FileSystem
 from infra.aws.identity import Identity
 from infra.aws.keys import Key
+from infra.aws.kubernetes import Kubernetes
 from infra.aws.names import Account
 from infra.aws.network import Network
 from infra.aws.registry import Registry
 from infra.aws.service import Service
 from infra.aws.store import Second, Store
 from infra.aws.watch import Log
+from infra.aws.workflow import Workflow
 from infra.context import Context
+from infra.shape import ApiArgs, KeyPurpose, KubernetesArgs, Purpose, ServiceArgs, StoreArgs, WorkflowArgs, Workload
 from infra.shape import Key as AnyKey
-from infra.shape import KeyPurpose, Purpose, ServiceArgs, StoreArgs, Workload
 from infra.shape import Network as AnyNetwork
 
 # The services that the parts call: an emulator must answer for each of them.
@@ -91,6 +94,18 @@ class Parts:
     def service(self, name: str, args: ServiceArgs) -> Service:
         """The app as a service."""
         return Service(name, args, self.args, account=self.account, ctx=self.ctx, opts=self.opts)
+
+    def kubernetes(self, name: str, args: KubernetesArgs) -> Kubernetes:
+        """The app on a managed cluster."""
+        return Kubernetes(name, args, self.args.endpoint, account=self.account, ctx=self.ctx, opts=self.opts)
+
+    def api(self, name: str, args: ApiArgs) -> Api:
+        """The app as functions behind a gateway."""
+        return Api(name, args, account=self.account, ctx=self.ctx, opts=self.opts)
+
+    def workflow(self, name: str, args: WorkflowArgs) -> Workflow:
+        """Steps that run by themselves."""
+        return Workflow(name, args, account=self.account, ctx=self.ctx, opts=self.opts)
 
 
 @dataclass(frozen=True)

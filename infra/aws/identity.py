@@ -3,8 +3,8 @@
 import pulumi
 import pulumi_aws as aws
 
-from infra.aws.names import ROLE, Account
-from infra.aws.policy import allow, document
+from infra.aws.names import ROLE, Account, clusters
+from infra.aws.policy import Statement, allow, document
 from infra.context import Context
 from infra.shape import Workload
 
@@ -21,6 +21,8 @@ TRUSTED: dict[Workload | str, tuple[str, tuple[str, str] | None]] = {
     "schedule": ("scheduler.amazonaws.com", ("scheduler", "schedule-group/*")),
     "cluster": ("eks.amazonaws.com", None),
 }
+# What is a pod where there is a cluster; "pod" is nothing else.
+ON_CLUSTERS = ("container", "pod")
 
 
 class Identity(pulumi.ComponentResource):
@@ -40,16 +42,11 @@ class Identity(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("groundwork:aws:Identity", name, None, opts)
-        service, source = TRUSTED[runs_on]
-        when = source and {
-            "StringEquals": {"aws:SourceAccount": account.id},
-            "ArnLike": {"aws:SourceArn": account.arn(*source)},
-        }
         role = aws.iam.Role(
             name,
             name=ctx.name(name, ROLE),
             description=f"{ctx.project} {ctx.environment}: what {name} runs as",
-            assume_role_policy=document(allow(["sts:AssumeRole"], None, principal={"Service": service}, when=when)),
+            assume_role_policy=document(*_trust(runs_on, account, ctx)),
             tags=ctx.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
@@ -57,3 +54,24 @@ class Identity(pulumi.ComponentResource):
         self.id = role.name
         self.principal = role.arn
         self.register_outputs({"id": self.id, "principal": self.principal})
+
+
+def _trust(runs_on: str, account: Account, ctx: Context) -> list[Statement]:
+    """Who may take on the role: its workload's service; a container is also a pod on a cluster of the environment."""
+    statements = []
+    if runs_on in TRUSTED:
+        service, source = TRUSTED[runs_on]
+        when = source and {
+            "StringEquals": {"aws:SourceAccount": account.id},
+            "ArnLike": {"aws:SourceArn": account.arn(*source)},
+        }
+        statements.append(allow(["sts:AssumeRole"], None, principal={"Service": service}, when=when))
+    if runs_on in ON_CLUSTERS:
+        when = {
+            "StringEquals": {"aws:SourceAccount": account.id},
+            "ArnLike": {"aws:RequestTag/eks-cluster-arn": account.arn("eks", f"cluster/{clusters(ctx)}")},
+        }
+        # The session is tagged with the cluster, namespace and service account of the pod: hence the second action.
+        pods = {"Service": "pods.eks.amazonaws.com"}
+        statements.append(allow(["sts:AssumeRole", "sts:TagSession"], None, principal=pods, when=when))
+    return statements

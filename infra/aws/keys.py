@@ -3,7 +3,7 @@
 import pulumi
 import pulumi_aws as aws
 
-from infra.aws.names import KEY_ALIAS, Account, log_groups, trail_arn
+from infra.aws.names import KEY_ALIAS, Account, cluster_log_group, clusters, log_groups, trail_arn
 from infra.aws.policy import Statement, allow, document
 from infra.context import Context
 from infra.shape import KeyPurpose
@@ -92,15 +92,20 @@ class Key(pulumi.ComponentResource):
 
 
 def _log_writers(account: Account, ctx: Context) -> list[Statement]:
+    groups = {
+        "CloudWatchLogsOfThisEnvironment": log_groups(ctx),
+        "CloudWatchLogsOfItsClusters": cluster_log_group(clusters(ctx)),
+    }
     return [
-        allow(
-            [*USE, "kms:DescribeKey"],
-            THIS_KEY,
-            principal={"Service": f"logs.{account.region}.amazonaws.com"},
-            when={
-                "ArnLike": {"kms:EncryptionContext:aws:logs:arn": account.arn("logs", f"log-group:{log_groups(ctx)}")}
-            },
-            sid="CloudWatchLogsOfThisEnvironment",
+        *(
+            allow(
+                [*USE, "kms:DescribeKey"],
+                THIS_KEY,
+                principal={"Service": f"logs.{account.region}.amazonaws.com"},
+                when={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": account.arn("logs", f"log-group:{pattern}")}},
+                sid=sid,
+            )
+            for sid, pattern in groups.items()
         ),
         # Unconditional, as AWS documents no condition key in this call; the bucket's policy holds them.
         allow(

@@ -47,6 +47,16 @@ def log_groups(ctx: Context) -> str:
     return "/" + joined((ctx.project, ctx.environment), LOG_GROUP) + "/*"
 
 
+def clusters(ctx: Context) -> str:
+    """The pattern of all Kubernetes clusters of the environment."""
+    return joined((ctx.project, ctx.environment), CLUSTER) + "-*"
+
+
+def cluster_log_group(cluster: str) -> str:
+    """Where EKS writes what a cluster's control plane logs; it may be a pattern."""
+    return f"/aws/eks/{cluster}/cluster"
+
+
 def named(ctx: Context, name: str) -> dict[str, str]:
     """The tags, and the `Name` that the console shows for what has no name of its own (networks)."""
     return {**ctx.tags, "Name": name}
