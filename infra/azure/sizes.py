@@ -26,6 +26,6 @@ SIZES: dict[Accelerator, tuple[Size, ...]] = {
         _size("D8s_v5", 8, 32, (0.384, 0.04224)),
         _size("D8s_v4", 8, 32, (0.384, 0.04224)),
     ),
-    "gpu-small": (_size("NC4as_T4_v3", 4, 28, (0.526, 0.062699), "NVIDIA T4 16 GB"),),
-    "gpu-large": (_size("NC24ads_A100_v4", 24, 220, (3.673, 0.444433), "NVIDIA A100 80 GB"),),
+    "gpu-small": (_size("NC4as_T4_v3", 4, 28, (0.526, 0.062699), "NVIDIA T4"),),
+    "gpu-large": (_size("NC24ads_A100_v4", 24, 220, (3.673, 0.444433), "NVIDIA A100 80GB"),),
 }

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from infra.azure.logic import definition, recurrence
-from infra.shape import Unsupported
+from infra.azure.states import definition, schedule
+from infra.shape import Step, Unsupported
 from tests.infra.azure.logic_apps import Run
 
 STEPS = ("train", "evaluate", "publish")
 JOBS = {step: f"/subscriptions/s/resourceGroups/g/providers/Microsoft.App/jobs/retrain-{step}" for step in STEPS}
 APP = "/subscriptions/s/resourceGroups/g/providers/Microsoft.App/containerApps/predict"
 QUEUE = "https://bell.queue.core.windows.net/landed"
-DEFINITION = definition(STEPS, JOBS, APP, QUEUE, recurrence("30 2 * * 0"))
+DEFINITION = definition([Step(step, ("true",)) for step in STEPS], JOBS, APP, QUEUE, schedule("30 2 * * 0"))
 
 
 class Azure:
@@ -131,23 +131,23 @@ def test_every_call_is_made_under_the_workflows_own_identity() -> None:
 
 def test_every_time_of_a_schedule_is_said_to_the_logic_app() -> None:
     fixed = {"interval": 1, "timeZone": "UTC", "startTime": "2024-01-01T00:00:00Z"}
-    assert recurrence("30 2 * * 0") == {
+    assert schedule("30 2 * * 0") == {
         "frequency": "Week",
         **fixed,
         "schedule": {"hours": [2], "minutes": [30], "weekDays": ["Sunday"]},
     }
-    assert recurrence("0,30 6-8 * * *") == {
+    assert schedule("0,30 6-8 * * *") == {
         "frequency": "Day",
         **fixed,
         "schedule": {"hours": [6, 7, 8], "minutes": [0, 30]},
     }
-    assert recurrence("*/20 */12 * * 1-5")["schedule"] == {
+    assert schedule("*/20 */12 * * 1-5")["schedule"] == {
         "hours": [0, 12],
         "minutes": [0, 20, 40],
         "weekDays": ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday"],
     }
-    assert recurrence("5/25 1 * * 7")["schedule"] == {"hours": [1], "minutes": [5, 30, 55], "weekDays": ["Sunday"]}
-    assert recurrence("0 0 * * 0-7")["schedule"]["weekDays"] == [
+    assert schedule("5/25 1 * * 7")["schedule"] == {"hours": [1], "minutes": [5, 30, 55], "weekDays": ["Sunday"]}
+    assert schedule("0 0 * * 0-7")["schedule"]["weekDays"] == [
         "Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday",
     ]  # fmt: skip # a week reads best in a line
 
@@ -169,4 +169,4 @@ def test_every_time_of_a_schedule_is_said_to_the_logic_app() -> None:
 )
 def test_a_schedule_that_cannot_be_said_is_refused_with_a_sentence(cron: str, why: str) -> None:
     with pytest.raises(Unsupported, match=why):
-        recurrence(cron)
+        schedule(cron)

@@ -6,7 +6,7 @@ Source of the form: Microsoft, "Schema reference guide for the Workflow Definiti
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from infra.shape import Unsupported
+from infra.shape import Step, Unsupported
 
 SCHEMA = "https://schema.management.azure.com/providers/Microsoft.Logic/schemas/2016-06-01/workflowdefinition.json#"
 MANAGEMENT, STORAGE = "https://management.azure.com", "https://storage.azure.com"  # whom a token is for
@@ -19,7 +19,7 @@ WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "S
 Json = dict[str, Any]
 
 
-def definition(steps: Sequence[str], jobs: Mapping[str, str], deploys: str, queue: str, recurrence: Json) -> Json:
+def definition(steps: Sequence[Step], jobs: Mapping[str, str], deploys: str, queue: str, recurrence: Json) -> Json:
     """The steps in their order, each the job of its name (`jobs`: resource ids), then a restart of the container
     app `deploys` (resource id). The first step that fails ends the run as failed.
 
@@ -30,8 +30,8 @@ def definition(steps: Sequence[str], jobs: Mapping[str, str], deploys: str, queu
     actions: Json = {"take-messages": _call("DELETE", f"{queue}/messages", STORAGE)}
     last = "take-messages"
     for step in steps:
-        actions |= _step(step, jobs[step], last)
-        last = f"judge-{step}"
+        actions |= _step(step.name, jobs[step.name], last)
+        last = f"judge-{step.name}"
     revision = "@{body('find-revision')['properties']['latestReadyRevisionName']}"
     actions["find-revision"] = _call("GET", MANAGEMENT + deploys, MANAGEMENT, last)
     restart = f"{MANAGEMENT}{deploys}/revisions/{revision}/restart"
@@ -125,7 +125,7 @@ def _after(action: str) -> Json:
     return {"runAfter": {action: ["Succeeded"]} if action else {}}
 
 
-def recurrence(cron: str) -> Json:
+def schedule(cron: str) -> Json:
     """A schedule (cron, five fields, UTC) as Logic Apps say it.
 
     Raises Unsupported for days of the month and months, which a recurrence of theirs cannot name.
