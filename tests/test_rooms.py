@@ -23,7 +23,7 @@ REQUIREMENTS = {
     "stacks": "plan",
     "infra": "plan",
     "localcloud": "local",
-    "app": "app",
+    "app": "image",
     "policies": "local",
     "rollout": "local",
 }
