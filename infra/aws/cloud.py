@@ -16,10 +16,22 @@ from infra.aws.network import Network
 from infra.aws.registry import Registry
 from infra.aws.service import Service
 from infra.aws.store import Second, Store
-from infra.aws.watch import Log
+from infra.aws.trainer import Trainer
+from infra.aws.watch import Log, Watch
 from infra.aws.workflow import Workflow
 from infra.context import Context
-from infra.shape import ApiArgs, KeyPurpose, KubernetesArgs, Purpose, ServiceArgs, StoreArgs, WorkflowArgs, Workload
+from infra.shape import (
+    ApiArgs,
+    KeyPurpose,
+    KubernetesArgs,
+    Purpose,
+    ServiceArgs,
+    StoreArgs,
+    TrainerArgs,
+    WatchArgs,
+    WorkflowArgs,
+    Workload,
+)
 from infra.shape import Key as AnyKey
 from infra.shape import Network as AnyNetwork
 
@@ -76,7 +88,7 @@ class Parts:
         return Key(purpose, account=self.account, ctx=self.ctx, opts=self.opts)
 
     def store(self, purpose: Purpose, args: StoreArgs) -> Store:
-        """The bucket of a purpose."""
+        """The bucket of a purpose. Raises Unsupported if access logs are to be locked."""
         return Store(purpose, args, self.second, account=self.account, ctx=self.ctx, opts=self.opts)
 
     def registry(self, name: str, key: AnyKey) -> Registry:
@@ -84,16 +96,20 @@ class Parts:
         return Registry(name, key, ctx=self.ctx, opts=self.opts)
 
     def identity(self, name: str, runs_on: Workload) -> Identity:
-        """The identity of one workload."""
+        """The identity of one workload, which may do nothing until something is granted to it."""
         return Identity(name, runs_on, account=self.account, ctx=self.ctx, opts=self.opts)
+
+    def service(self, name: str, args: ServiceArgs) -> Service:
+        """The app as a service over all zones of its network."""
+        return Service(name, args, self.args, account=self.account, ctx=self.ctx, opts=self.opts)
 
     def file_system(self, name: str, network: AnyNetwork, key: AnyKey) -> FileSystem:
         """A shared file system with a door in every zone of the network."""
-        return FileSystem(name, network, key, account=self.account, ctx=self.ctx, opts=self.opts)
+        return FileSystem(name, network, key, ctx=self.ctx, opts=self.opts)
 
-    def service(self, name: str, args: ServiceArgs) -> Service:
-        """The app as a service."""
-        return Service(name, args, self.args, account=self.account, ctx=self.ctx, opts=self.opts)
+    def trainer(self, name: str, args: TrainerArgs) -> Trainer:
+        """Machines to train on, spot wherever one can be had."""
+        return Trainer(name, args, account=self.account, ctx=self.ctx, opts=self.opts)
 
     def kubernetes(self, name: str, args: KubernetesArgs) -> Kubernetes:
         """The app on a managed cluster."""
@@ -106,6 +122,10 @@ class Parts:
     def workflow(self, name: str, args: WorkflowArgs) -> Workflow:
         """Steps that run by themselves."""
         return Workflow(name, args, account=self.account, ctx=self.ctx, opts=self.opts)
+
+    def watch(self, args: WatchArgs) -> Watch:
+        """Dashboard, alerts, budget and audit trail."""
+        return Watch(args, account=self.account, ctx=self.ctx, opts=self.opts)
 
 
 @dataclass(frozen=True)

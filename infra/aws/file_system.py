@@ -3,7 +3,7 @@
 import pulumi
 import pulumi_aws as aws
 
-from infra.aws.names import FILE_SYSTEM, Account, named
+from infra.aws.names import FILE_SYSTEM, named
 from infra.aws.network import open_port, security_group
 from infra.aws.policy import Condition, Statement, allow, document, grant
 from infra.context import Context
@@ -29,12 +29,10 @@ class FileSystem(pulumi.ComponentResource):
         network: Network,
         key: Key,
         *,
-        account: Account,
         ctx: Context,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("groundwork:aws:FileSystem", name, None, opts)
-        self._account = account
         child = pulumi.ResourceOptions(parent=self)
         tags = named(ctx, ctx.name(name, FILE_SYSTEM))
         files = aws.efs.FileSystem(

@@ -91,18 +91,15 @@ class Store(pulumi.ComponentResource):
         return allow(actions, [self._args.key.id], when=through)
 
     def _tell(self) -> None:
-        """Where it is written down who came for an object, and who hears that one has landed."""
-        child = pulumi.ResourceOptions(parent=self)
+        """Where it is written down who came for an object."""
         if self._args.logs_to:
             aws.s3.BucketLogging(
                 self.purpose,
                 bucket=self.name,
                 target_bucket=self._args.logs_to.name,
                 target_prefix=f"{ACCESS_LOGS}{self.purpose}/",
-                opts=child,
+                opts=pulumi.ResourceOptions(parent=self),
             )
-        if self.purpose == "data":  # EventBridge's rules pick what they start
-            aws.s3.BucketNotification(self.purpose, bucket=self.name, eventbridge=True, opts=child)
 
 
 def _possible(purpose: Purpose, args: StoreArgs, second: Second | None) -> None:

@@ -38,6 +38,7 @@ class Workflow(pulumi.ComponentResource):
     """
 
     name: pulumi.Output[str]
+    log: Log
 
     def __init__(
         self,
@@ -94,7 +95,7 @@ class Workflow(pulumi.ComponentResource):
     def _task(self, starter: Identity) -> aws.ecs.TaskDefinition:
         container = self._args.container
         container.image.registry.grant_pull(starter)
-        log = Log(self._name, container.key, ctx=self._ctx, opts=self._child)
+        self.log = log = Log(self._name, container.key, ctx=self._ctx, opts=self._child)
         log.grant_write(starter)
         return aws.ecs.TaskDefinition(
             self._name,
