@@ -1,6 +1,6 @@
 """Azure as one of the clouds: the provider, the resource group, and the parts by their neutral names."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_azure_native as azure
@@ -10,22 +10,49 @@ from infra.azure.args import AzureArgs
 from infra.azure.identity import Identity
 from infra.azure.keys import Key
 from infra.azure.names import RESOURCE_GROUP, Account
+from infra.azure.network import Network
+from infra.azure.registry import Registry
+from infra.azure.store import Store
+from infra.azure.watch import Log
 from infra.context import Context
-from infra.shape import KeyPurpose, Workload
+from infra.shape import Key as AnyKey
+from infra.shape import KeyPurpose, Purpose, StoreArgs, Unsupported, Workload
 
 
-@dataclass(frozen=True)
+@dataclass
 class Parts:
-    """The parts of one environment in one resource group."""
+    """The parts of one environment in one resource group.
+
+    What is made after the network gets a private endpoint in it: nothing else of Azure's could reach it.
+    """
 
     args: AzureArgs
     account: Account
     ctx: Context
     opts: pulumi.ResourceOptions
+    inside: Network | None = field(default=None, init=False)
+
+    def network(self, addresses: str, callers: tuple[str, ...], key: AnyKey) -> Network:
+        """The private network with this range of addresses (CIDR); `key` encrypts the record of its flows."""
+        log = Log("log", key, account=self.account, ctx=self.ctx, opts=self.opts)
+        flows = Store("flows", StoreArgs(key), None, None, account=self.account, ctx=self.ctx, opts=self.opts)
+        self.inside = Network(addresses, callers, log, flows, account=self.account, ctx=self.ctx, opts=self.opts)
+        return self.inside
 
     def key(self, purpose: KeyPurpose) -> Key:
         """The encryption key of a purpose."""
         return Key(purpose, account=self.account, ctx=self.ctx, opts=self.opts)
+
+    def store(self, purpose: Purpose, args: StoreArgs) -> Store:
+        """The bucket of a purpose."""
+        door, replica = self.inside, self.args.replica_location
+        if door is None and purpose != "state":
+            raise Unsupported("azure: a bucket is reached through the network alone; make the network first.")
+        return Store(purpose, args, door, replica, account=self.account, ctx=self.ctx, opts=self.opts)
+
+    def registry(self, name: str, key: AnyKey) -> Registry:
+        """The registry of one app's images."""
+        return Registry(name, key, self.inside, account=self.account, ctx=self.ctx, opts=self.opts)
 
     def identity(self, name: str, runs_on: Workload) -> Identity:
         """The identity of one workload."""

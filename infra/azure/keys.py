@@ -21,7 +21,8 @@ class Key(pulumi.ComponentResource):
 
     id: pulumi.Output[str]
     vault: pulumi.Output[str]
-    resource: pulumi.Output[str]
+    vault_uri: pulumi.Output[str]
+    name: pulumi.Output[str]
     user: Identity
 
     def __init__(
@@ -78,7 +79,8 @@ class Key(pulumi.ComponentResource):
             tags=ctx.tags,
             opts=keep,
         )
-        self.vault, self.resource = vault.id, key.id
+        self.vault, self.name = vault.id, key.name
+        self.vault_uri = vault.properties.apply(lambda properties: properties.vault_uri)
         self.user = Identity(
             f"{purpose}-key", "container", account=account, ctx=ctx, opts=pulumi.ResourceOptions(parent=self)
         )
@@ -94,4 +96,4 @@ class Key(pulumi.ComponentResource):
         )
         # Whoever encrypts with the key comes after the grant, without which Azure refuses it.
         self.id = pulumi.Output.all(key.key_uri, may_use.id).apply(lambda both: both[0])
-        self.register_outputs({"id": self.id, "vault": self.vault, "resource": self.resource})
+        self.register_outputs({"id": self.id, "vault": self.vault})

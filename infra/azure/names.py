@@ -25,6 +25,7 @@ ACTION_GROUP = Limit(260)
 SHORT = Limit(12)  # an action group's name in a message
 BUDGET = Limit(63)
 DIAGNOSTICS = Limit(260)
+LOCK = Limit(64)  # deployments of templates
 ROLE = Limit(512)
 
 T = TypeVar("T")
