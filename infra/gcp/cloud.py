@@ -12,10 +12,11 @@ from infra.gcp.keys import Key
 from infra.gcp.names import Account
 from infra.gcp.network import Network, flows
 from infra.gcp.registry import Registry
+from infra.gcp.service import Service
 from infra.gcp.store import Store
 from infra.gcp.watch import Log
 from infra.shape import Key as AnyKey
-from infra.shape import KeyPurpose, Purpose, StoreArgs, Workload
+from infra.shape import KeyPurpose, Purpose, ServiceArgs, StoreArgs, Workload
 
 # The services that the parts call: their APIs are switched on with the first of them, and stay on.
 SERVICES = (
@@ -76,6 +77,10 @@ class Parts:
     def identity(self, name: str, runs_on: Workload) -> Identity:
         """The identity of one workload."""
         return Identity(name, runs_on, account=self.account, ctx=self.ctx, opts=self.opts)
+
+    def service(self, name: str, args: ServiceArgs) -> Service:
+        """The app as a service over all zones of its network."""
+        return Service(name, args, self.args.managed_zone, account=self.account, ctx=self.ctx, opts=self.opts)
 
 
 @dataclass(frozen=True)
