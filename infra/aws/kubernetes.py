@@ -7,11 +7,11 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import manifests
+from infra.alerts import LOG_DAYS
 from infra.aws.identity import Identity
 from infra.aws.names import CLUSTER, LAUNCH_TEMPLATE, NODE_GROUP, Account, cluster_log_group, named
 from infra.aws.network import HTTPS, open_port, security_group
 from infra.aws.policy import allow, grant
-from infra.aws.watch import RETENTION_DAYS
 from infra.context import Context
 from infra.shape import KubernetesArgs
 
@@ -83,7 +83,7 @@ class Kubernetes(pulumi.ComponentResource):
         log = aws.cloudwatch.LogGroup(
             f"{self._name}-cluster",
             name=cluster_log_group(full_name),  # where EKS writes; made first, so that it is encrypted and kept
-            retention_in_days=RETENTION_DAYS,
+            retention_in_days=LOG_DAYS,
             kms_key_id=key,
             tags=self._ctx.tags,
             opts=self._child,

@@ -46,7 +46,7 @@ def definition(steps: Sequence[Step], task: Task, deploys: Mapping[str, pulumi.I
         "End": True,
     }
     states[FAILED] = {"Type": "Fail", "ErrorPath": "$.Error", "CausePath": "$.Cause"}
-    return {"Comment": " → ".join(names), "StartAt": names[0], "States": states}
+    return {"Comment": ", then ".join(names), "StartAt": names[0], "States": states}
 
 
 def _run(step: Step, after: str, task: Task) -> dict[str, Any]:
