@@ -80,6 +80,15 @@ def _azure(section: Section) -> AzureArgs:
             "dnsGroup", matching(r"[A-Za-z0-9._()-]{1,90}"), "the resource group of the DNS zone", "dns"
         ),
         replica_location=section.take("replicaLocation", location, "another region", "northeurope", default=None),
+        certificate=section.take(
+            "certificate",
+            matching(
+                r"/subscriptions/[0-9a-f-]{36}/resourceGroups/[^/]+/providers/Microsoft.KeyVault/vaults/[^/]+/secrets/[^/]+"
+            ),
+            "the id of the Key Vault secret that holds the domain's certificate",
+            f"/subscriptions/{nowhere}/resourceGroups/dns/providers/Microsoft.KeyVault/vaults/acme/secrets/predict",
+            default=None,
+        ),
     )
     section.close()
     return args

@@ -7,16 +7,20 @@ import pulumi_azure_native as azure
 from pulumi_azure_native import resources
 
 from infra.azure.args import AzureArgs
+from infra.azure.file_system import FileSystem
 from infra.azure.identity import Identity
 from infra.azure.keys import Key
 from infra.azure.names import RESOURCE_GROUP, Account
 from infra.azure.network import Network
 from infra.azure.registry import Registry
+from infra.azure.service import Service
 from infra.azure.store import Store
+from infra.azure.trainer import Trainer
 from infra.azure.watch import Log
 from infra.context import Context
 from infra.shape import Key as AnyKey
-from infra.shape import KeyPurpose, Purpose, StoreArgs, Unsupported, Workload
+from infra.shape import KeyPurpose, Purpose, ServiceArgs, StoreArgs, TrainerArgs, Unsupported, Workload
+from infra.shape import Network as AnyNetwork
 
 
 @dataclass
@@ -57,6 +61,18 @@ class Parts:
     def identity(self, name: str, runs_on: Workload) -> Identity:
         """The identity of one workload."""
         return Identity(name, runs_on, account=self.account, ctx=self.ctx, opts=self.opts)
+
+    def service(self, name: str, args: ServiceArgs) -> Service:
+        """The app as a service."""
+        return Service(name, args, self.args, account=self.account, ctx=self.ctx, opts=self.opts)
+
+    def file_system(self, name: str, network: AnyNetwork, key: AnyKey) -> FileSystem:
+        """A shared file system with a door in the network."""
+        return FileSystem(name, network, key, account=self.account, ctx=self.ctx, opts=self.opts)
+
+    def trainer(self, name: str, args: TrainerArgs) -> Trainer:
+        """Machines to train on, spot wherever one can be had."""
+        return Trainer(name, args, account=self.account, ctx=self.ctx, opts=self.opts)
 
 
 @dataclass(frozen=True)

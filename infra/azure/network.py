@@ -15,12 +15,18 @@ from infra.azure.watch import Log
 from infra.context import Context
 
 HTTPS = 443
+Direction = Literal["Inbound", "Outbound"]
+DIRECTIONS: tuple[Direction, ...] = ("Inbound", "Outbound")
 SUBNET_BITS = 4  # sixteen subnets in the range, of which these take the first, and what each is handed over to
 SUBNETS: dict[str, str | None] = {
     "workloads": None,
     "apps": "Microsoft.App/environments",
     "endpoints": None,
     "functions": "Microsoft.App/environments",  # a function that scales by calls wants a subnet of its own
+    "jobs": "Microsoft.App/environments",
+    "gateway": "Microsoft.Web/serverFarms",
+    "nodes": None,
+    "masters": "Microsoft.ContainerService/managedClusters",
 }
 # What stands behind a private endpoint, and the zone in which its private address is found.
 ZONES = {
@@ -78,7 +84,7 @@ class Network(pulumi.ComponentResource):
             tags=ctx.tags,
             opts=self._child,
         )
-        self.id, self._name = net.id, net.name
+        self.id, self._net = net.id, net.name
         blocks = ipaddress.IPv4Network(addresses).subnets(prefixlen_diff=SUBNET_BITS)
         self.ranges = {name: str(block) for name, block in zip(SUBNETS, blocks, strict=False)}
         self._groups = {name: self._closed(name) for name in SUBNETS}
@@ -100,7 +106,7 @@ class Network(pulumi.ComponentResource):
         self,
         name: str,
         subnet: str,
-        direction: Literal["Inbound", "Outbound"],
+        direction: Direction,
         ports: str,
         *,
         source: str | pulumi.Output[str],
@@ -203,7 +209,7 @@ class Network(pulumi.ComponentResource):
             subnet = network.Subnet(
                 name,
                 subnet_name=self._ctx.name(name, NETWORK_RULES),
-                virtual_network_name=self._name,
+                virtual_network_name=self._net,
                 resource_group_name=self._account.group,
                 address_prefix=self.ranges[name],
                 network_security_group={"id": self._groups[name].id},
@@ -219,22 +225,22 @@ class Network(pulumi.ComponentResource):
         """Who may talk to whom. Whatever is not named here is refused, also within the network."""
         apps, endpoints = self.ranges["apps"], self.ranges["endpoints"]
         for name in SUBNETS:
-            for direction in ("Inbound", "Outbound"):
+            for direction in DIRECTIONS:
                 self.rule(
                     f"{name}-{direction}-closed".lower(), name, direction, "*",
                     source="*", destination="*", protocol="*", access="Deny", priority=LAST,
                 )  # fmt: skip
         https = str(HTTPS)
         self.rule("members-to-endpoints", "workloads", "Outbound", https, source=self.members, destination=endpoints)
-        for name in ("workloads", "apps", "functions"):
+        for name in ("workloads", "apps", "functions", "jobs", "nodes"):
             self.rule(f"{name}-in", "endpoints", "Inbound", https, source=self.ranges[name], destination=endpoints)
-        for name in ("apps", "functions"):
+        for name in ("apps", "functions", "jobs"):
             of = self.ranges[name]
             self.rule(f"{name}-to-endpoints", name, "Outbound", https, source=of, destination=endpoints)
             for service in PLATFORM:
                 rule = f"{name}-to-{service.replace('.', '-').lower()}"
                 self.rule(rule, name, "Outbound", https, source=of, destination=service)
-        for direction in ("Inbound", "Outbound"):
+        for direction in DIRECTIONS:
             self.rule(f"apps-{direction}".lower(), "apps", direction, "*", source=apps, destination=apps, protocol="*")
         self.rule("balancer", "apps", "Inbound", "30000-32767", source="AzureLoadBalancer", destination=apps)
         for caller in self.callers:

@@ -15,6 +15,7 @@ ACR_PUSH = "8311e382-0749-4cb8-b61a-304f252e45ec"
 BLOB_CONTRIBUTOR = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
 BLOB_READER = "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"
 KEY_ENCRYPTION_USER = "e147488a-f6f5-4113-8e2d-b22465e65bf6"
+SECRETS_USER = "4633458b-17de-408a-b874-0445c86b69e6"
 
 
 def built_in(role: str, account: Account) -> str:

@@ -86,7 +86,11 @@ class Registry(pulumi.ComponentResource):
 
     def grant_pull(self, identity: Identity) -> None:
         """Let it fetch images."""
-        self._grant(identity, "pull", built_in(ACR_PULL, self._account))
+        self.pulls(identity)
+
+    def pulls(self, identity: Identity) -> pulumi.Resource:
+        """The same, to be waited for by what Azure refuses to start before its image can be fetched."""
+        return self._grant(identity, "pull", built_in(ACR_PULL, self._account))
 
     def grant_push(self, identity: Identity) -> None:
         """Let it add images: from within the network, or by having the registry fetch them."""
@@ -101,6 +105,6 @@ class Registry(pulumi.ComponentResource):
         )
         self._grant(identity, "import", importer)
 
-    def _grant(self, identity: Identity, verb: str, role_id: pulumi.Input[str]) -> None:
+    def _grant(self, identity: Identity, verb: str, role_id: pulumi.Input[str]) -> pulumi.Resource:
         name = f"{self.pulumi_resource_name}-images"
-        grant(identity, verb, name, role_id, self.id, account=self._account, ctx=self._ctx, parent=self)
+        return grant(identity, verb, name, role_id, self.id, account=self._account, ctx=self._ctx, parent=self)
