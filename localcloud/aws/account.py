@@ -167,6 +167,7 @@ LOADER = botocore.loaders.create_loader()
 # boto3's service names where pulumi-aws names the endpoint otherwise
 PROVIDER_NAMES = {
     "application-autoscaling": ("applicationautoscaling", "appautoscaling"),
+    "events": ("eventbridge", "cloudwatchevents"),
     "stepfunctions": ("sfn",),
 }
 

@@ -46,6 +46,7 @@ class Kind:
     name_input: the input that gets a name made from the resource's own when it is left out.
     auto_name: that name's form, where the cloud wants one (lower case, a prefix).
     regional: whether the resource lives in a region, and so takes the input `region`.
+    recorded: why the emulator has nothing of the resource, which then is in the state alone (recorded.py); else "".
     """
 
     token: str
@@ -66,3 +67,4 @@ class Kind:
     regional: bool = True
     tagged: bool = False
     delete_before_replace: bool = False
+    recorded: str = ""

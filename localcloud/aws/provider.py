@@ -95,7 +95,8 @@ class Provider:
         A ProviderError says with `nothing_happened` whether not a single call of the creation changed anything.
         """
         kind = _kind(token)
-        tags = {**inputs.get("tags", {}), **({MARK: mark(urn)} if kind.tagged else {})}
+        declared = inputs.get("tags", {})  # those of Auto Scaling are a list with a say on what inherits them
+        tags = {**(declared if isinstance(declared, dict) else {}), **({MARK: mark(urn)} if kind.tagged else {})}
         before = self.account.sent.changes
         try:
             with _sentences(token, _name_of(urn)):
@@ -118,7 +119,7 @@ class Provider:
             live = kind.read(account, id, inputs)
         if live is None:
             return None
-        if "tags" in live:
+        if isinstance(live.get("tags"), dict):
             live["tags"] = {name: text for name, text in live["tags"].items() if name != MARK}
         seen = dict(inputs)
         for name in kind.read_back:
@@ -130,7 +131,7 @@ class Provider:
             if live.get(name) is not None:
                 seen[name] = live[name]
         outputs = {**live, **seen}
-        if "tags" in live:
+        if isinstance(live.get("tags"), dict):
             outputs["tagsAll"] = live["tags"]
         if kind.regional:
             outputs["region"] = account.region

@@ -10,8 +10,9 @@ from tests.localcloud.aws.samples import Ref, Sample, all_samples
 
 REGION = "eu-central-1"
 SERVICES = (
-    *("acm", "applicationautoscaling", "autoscaling", "cloudwatch", "ec2", "ecr", "ecs", "elbv2", "iam", "kms"),
-    *("logs", "route53", "s3", "sts"),
+    *("acm", "apigatewayv2", "applicationautoscaling", "autoscaling", "budgets", "cloudtrail", "cloudwatch"),
+    *("dynamodb", "ec2", "ecr", "ecs", "efs", "eks", "elbv2", "events", "iam", "kms", "lambda", "logs", "route53"),
+    *("s3", "scheduler", "sfn", "sns", "sts", "wafv2"),
 )
 
 
