@@ -23,6 +23,8 @@ class Key(pulumi.ComponentResource):
     vault: pulumi.Output[str]
     vault_uri: pulumi.Output[str]
     name: pulumi.Output[str]
+    version: pulumi.Output[str]
+    resource: pulumi.Output[str]
     user: Identity
 
     def __init__(
@@ -79,7 +81,7 @@ class Key(pulumi.ComponentResource):
             tags=ctx.tags,
             opts=keep,
         )
-        self.vault, self.name = vault.id, key.name
+        self.vault, self.name, self.resource = vault.id, key.name, key.id
         self.vault_uri = vault.properties.apply(lambda properties: properties.vault_uri)
         self.user = Identity(
             f"{purpose}-key", "container", account=account, ctx=ctx, opts=pulumi.ResourceOptions(parent=self)
@@ -96,4 +98,6 @@ class Key(pulumi.ComponentResource):
         )
         # Whoever encrypts with the key comes after the grant, without which Azure refuses it.
         self.id = pulumi.Output.all(key.key_uri, may_use.id).apply(lambda both: both[0])
+        # Disks and clusters ask for a version first, and follow the rotation later.
+        self.version = pulumi.Output.all(key.key_uri_with_version, may_use.id).apply(lambda both: both[0])
         self.register_outputs({"id": self.id, "vault": self.vault})

@@ -27,6 +27,14 @@ BUDGET = Limit(63)
 DIAGNOSTICS = Limit(260)
 LOCK = Limit(64)  # deployments of templates
 ROLE = Limit(512)
+MACHINES = Limit(64)  # scale sets of Linux machines
+DISK_KEY = Limit(80)
+CLUSTER = Limit(63)
+GATEWAY = Limit(50)
+WORKFLOW = Limit(80)
+TOPIC = Limit(50)
+TABLE = Limit(63, separator="")
+QUEUE = Limit(63)
 
 T = TypeVar("T")
 # The root of ids that are made from names, itself made from a name: no two projects of ours need another.

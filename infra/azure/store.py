@@ -217,6 +217,7 @@ def private_account(
     Azure's own services come in to deliver logs, by the trust of the subscription.
     """
     service: storage.EncryptionServiceArgsDict = {"enabled": True, "key_type": "Account"}
+    files = kind == "FileStorage"  # it knows no tiers, and keeps nothing but files
     return storage.StorageAccount(
         name,
         account_name=ctx.unique_name(name, STORAGE_ACCOUNT),
@@ -224,7 +225,7 @@ def private_account(
         location=account.location,
         kind=kind,
         sku={"name": sku},
-        access_tier=storage.AccessTier.HOT,
+        access_tier=None if files else storage.AccessTier.HOT,
         minimum_tls_version="TLS1_2",
         enable_https_traffic_only=True,
         allow_blob_public_access=False,
@@ -243,7 +244,9 @@ def private_account(
             "key_vault_properties": {"key_vault_uri": key.vault_uri, "key_name": key.name},
             "encryption_identity": {"encryption_user_assigned_identity": key.user.id},
             "require_infrastructure_encryption": True,
-            "services": {"blob": service, "file": service, "queue": service, "table": service},
+            "services": {"file": service}
+            if files
+            else {"blob": service, "file": service, "queue": service, "table": service},
         },
         immutable_storage_with_versioning={"enabled": True} if locked else None,
         tags=ctx.tags,
