@@ -10,6 +10,8 @@ import pulumi
 from infra.aws.file_system import FileSystem
 from infra.shape import TrainerArgs
 
+# AWS's image runs an agent of ECS, in a container that would pass for training.
+PREPARE = ("systemctl mask --now --no-block ecs.service", "systemctl start docker.service")
 SCRIPT = Path(__file__).parents[1] / "boot" / "train.sh"
 
 
@@ -35,5 +37,5 @@ def user_data(
 
 def _encoded(variables: dict[str, str]) -> str:
     exports = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
-    script = "\n".join(["#!/bin/bash", *exports, SCRIPT.read_text(encoding="utf-8")])
+    script = "\n".join(["#!/bin/bash", *PREPARE, *exports, SCRIPT.read_text(encoding="utf-8")])
     return base64.b64encode(script.encode()).decode()
