@@ -28,6 +28,7 @@ class Service(pulumi.ComponentResource):
     cluster: pulumi.Output[str]
     name: pulumi.Output[str]
     url: pulumi.Output[str]
+    scale: Scale
 
     def __init__(
         self,
@@ -41,7 +42,7 @@ class Service(pulumi.ComponentResource):
     ) -> None:
         super().__init__("groundwork:gcp:Service", name, None, opts)
         self._name, self._container, self._account, self._ctx = name, args.container, account, ctx
-        self._child = pulumi.ResourceOptions(parent=self)
+        self._child, self.scale = pulumi.ResourceOptions(parent=self), args.scale
         full_name = ctx.name(name, RUN_SERVICE)
         log = Log(name, args.container.key, _written_by(full_name), account=account, ctx=ctx, opts=self._child)
         service = gcp.cloudrunv2.Service(
