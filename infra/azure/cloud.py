@@ -16,10 +16,10 @@ from infra.azure.registry import Registry
 from infra.azure.service import Service
 from infra.azure.store import Store
 from infra.azure.trainer import Trainer
-from infra.azure.watch import Log
+from infra.azure.watch import Log, Watch
 from infra.context import Context
 from infra.shape import Key as AnyKey
-from infra.shape import KeyPurpose, Purpose, ServiceArgs, StoreArgs, TrainerArgs, Unsupported, Workload
+from infra.shape import KeyPurpose, Purpose, ServiceArgs, StoreArgs, TrainerArgs, Unsupported, WatchArgs, Workload
 from infra.shape import Network as AnyNetwork
 
 
@@ -27,7 +27,8 @@ from infra.shape import Network as AnyNetwork
 class Parts:
     """The parts of one environment in one resource group.
 
-    What is made after the network gets a private endpoint in it: nothing else of Azure's could reach it.
+    What is made after the network gets a private endpoint in it: nothing could reach it otherwise. The use of all keys
+    is part of the audit trail.
     """
 
     args: AzureArgs
@@ -35,6 +36,7 @@ class Parts:
     ctx: Context
     opts: pulumi.ResourceOptions
     inside: Network | None = field(default=None, init=False)
+    keys: list[Key] = field(default_factory=list, init=False)
 
     def network(self, addresses: str, callers: tuple[str, ...], key: AnyKey) -> Network:
         """The private network with this range of addresses (CIDR); `key` encrypts the record of its flows."""
@@ -45,7 +47,8 @@ class Parts:
 
     def key(self, purpose: KeyPurpose) -> Key:
         """The encryption key of a purpose."""
-        return Key(purpose, account=self.account, ctx=self.ctx, opts=self.opts)
+        self.keys.append(Key(purpose, account=self.account, ctx=self.ctx, opts=self.opts))
+        return self.keys[-1]
 
     def store(self, purpose: Purpose, args: StoreArgs) -> Store:
         """The bucket of a purpose."""
@@ -73,6 +76,10 @@ class Parts:
     def trainer(self, name: str, args: TrainerArgs) -> Trainer:
         """Machines to train on, spot wherever one can be had."""
         return Trainer(name, args, account=self.account, ctx=self.ctx, opts=self.opts)
+
+    def watch(self, args: WatchArgs) -> Watch:
+        """Dashboard, alerts, budget and audit trail."""
+        return Watch(args, self.keys, account=self.account, ctx=self.ctx, opts=self.opts)
 
 
 @dataclass(frozen=True)

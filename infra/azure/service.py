@@ -63,18 +63,8 @@ class Service(pulumi.ComponentResource):
             managed_environment_id=self.containers.id,
             workload_profile_name=PROFILE,
             identity={"type": "UserAssigned", "user_assigned_identities": [container.runs_as.id, starter.id]},
-            configuration={
-                "active_revisions_mode": "Single",
-                "max_inactive_revisions": 10,
-                "registries": [{"server": registry.server, "identity": starter.id}],
-                # The app gets no token of the identity that fetches its image.
-                "identity_settings": [
-                    {"identity": container.runs_as.id, "lifecycle": "Main"},
-                    {"identity": starter.id, "lifecycle": "None"},
-                ],
-                "ingress": _ingress(args, domains),
-            },
-            template={"containers": [_container(name, args)], "scale": _scale(args.scale)},
+            configuration=_configuration(args, registry, starter, domains),
+            template=_template(name, args),
             tags=ctx.tags,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[registry.pulls(starter), *records]),
         )
@@ -151,6 +141,24 @@ class Service(pulumi.ComponentResource):
             # Its keys are fetched from the issuer, and rules of a network know no names: any address, one port.
             apps = network.ranges["apps"]
             network.rule("apps-to-issuer", "apps", "Outbound", str(HTTPS), source=apps, destination="Internet")
+
+
+def _configuration(args: ServiceArgs, registry: Registry, starter: Identity, domains: list[Any]) -> Any:
+    return {
+        "active_revisions_mode": "Single",
+        "max_inactive_revisions": 10,
+        "registries": [{"server": registry.server, "identity": starter.id}],
+        # The app gets no token of the identity that fetches its image.
+        "identity_settings": [
+            {"identity": args.container.runs_as.id, "lifecycle": "Main"},
+            {"identity": starter.id, "lifecycle": "None"},
+        ],
+        "ingress": _ingress(args, domains),
+    }
+
+
+def _template(name: str, args: ServiceArgs) -> Any:
+    return {"containers": [_container(name, args)], "scale": _scale(args.scale)}
 
 
 def _ingress(args: ServiceArgs, domains: list[Any]) -> dict[str, Any]:
