@@ -1,6 +1,7 @@
 """What only GCP needs to know, from the section `gcp` of the settings. Imports no SDK."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -9,7 +10,7 @@ class GcpArgs:
     after; `zones` are the letters after the region's name.
 
     `replica_region` keeps the copies of replicated buckets. `managed_zone` is the Cloud DNS zone that holds the
-    domain.
+    domain. `projects` says for each environment which project it is in, to those who deploy.
     """
 
     project: str
@@ -19,3 +20,4 @@ class GcpArgs:
     managed_zone: str
     billing_account: str
     replica_region: str | None = None
+    projects: Mapping[str, str] = field(default_factory=dict)

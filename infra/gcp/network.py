@@ -32,6 +32,7 @@ class Network(pulumi.ComponentResource):
     subnets: Sequence[pulumi.Output[str]]
     members: pulumi.Output[str]
     callers: tuple[str, ...]
+    addresses: str
 
     def __init__(
         self,
@@ -45,7 +46,7 @@ class Network(pulumi.ComponentResource):
     ) -> None:
         super().__init__("groundwork:gcp:Network", "network", None, opts)
         self._ctx, self._account, self._child = ctx, account, pulumi.ResourceOptions(parent=self)
-        self.callers = callers
+        self.callers, self.addresses = callers, addresses
         network = gcp.compute.Network(
             "network",
             name=ctx.name("network", COMPUTE),
