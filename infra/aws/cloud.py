@@ -7,6 +7,7 @@ import pulumi_aws as aws
 
 from infra.aws.api import Api
 from infra.aws.args import AwsArgs
+from infra.aws.deployer import Deployer
 from infra.aws.file_system import FileSystem
 from infra.aws.identity import Identity
 from infra.aws.keys import Key
@@ -22,6 +23,7 @@ from infra.aws.workflow import Workflow
 from infra.context import Context
 from infra.shape import (
     ApiArgs,
+    DeployerArgs,
     KeyPurpose,
     KubernetesArgs,
     Purpose,
@@ -126,6 +128,10 @@ class Parts:
     def watch(self, args: WatchArgs) -> Watch:
         """Dashboard, alerts, budget and audit trail."""
         return Watch(args, account=self.account, ctx=self.ctx, opts=self.opts)
+
+    def deployer(self, args: DeployerArgs) -> Deployer:
+        """The identities of continuous delivery."""
+        return Deployer(args, account=self.account, ctx=self.ctx, opts=self.opts)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import pulumi
 import pulumi_aws as aws
 
-from infra.aws.names import ROLE, Account, clusters
+from infra.aws.names import ROLE, Account, boundary_arn, clusters
 from infra.aws.policy import Statement, allow, document
 from infra.context import Context
 from infra.shape import Workload
@@ -47,6 +47,8 @@ class Identity(pulumi.ComponentResource):
             name=ctx.name(name, ROLE),
             description=f"{ctx.project} {ctx.environment}: what {name} runs as",
             assume_role_policy=document(*_trust(runs_on, account, ctx)),
+            # Without it the identity that deploys may make no role; where nothing is deployed there is none.
+            permissions_boundary=None if ctx.disposable else boundary_arn(account, ctx),
             tags=ctx.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )

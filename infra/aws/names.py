@@ -33,6 +33,7 @@ FUNCTION = Limit(64)
 TABLE = Limit(255)
 GATEWAY = Limit(128)
 CLUSTER = Limit(100)
+POLICY = Limit(128)
 NODE_GROUP = Limit(63)
 LOG_GROUP = Limit(511, separator="/")  # 512 with the slash in front
 
@@ -77,6 +78,11 @@ class Account:
     def root(self) -> pulumi.Output[str]:
         """The account itself as a principal: its own IAM policies decide who in it may."""
         return pulumi.Output.format("arn:aws:iam::{0}:root", self.id)
+
+
+def boundary_arn(account: Account, ctx: Context) -> pulumi.Output[str]:
+    """The policy that no role of an environment reaches beyond. The account's own stack (`bootstrap`) makes it."""
+    return pulumi.Output.format("arn:aws:iam::{0}:policy/{1}", account.id, ctx.name("boundary", POLICY))
 
 
 def trail_arn(account: Account, ctx: Context) -> pulumi.Output[str]:
