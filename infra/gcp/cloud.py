@@ -6,23 +6,43 @@ import pulumi
 import pulumi_gcp as gcp
 
 from infra.context import Context
+from infra.gcp.api import Api
 from infra.gcp.args import GcpArgs
+from infra.gcp.deployer import Deployer
+from infra.gcp.file_system import FileSystem
 from infra.gcp.identity import Identity
 from infra.gcp.keys import Key
+from infra.gcp.kubernetes import Kubernetes
 from infra.gcp.names import Account
 from infra.gcp.network import Network, flows
 from infra.gcp.registry import Registry
 from infra.gcp.service import Service
 from infra.gcp.store import Store
-from infra.gcp.watch import Log
+from infra.gcp.trainer import Trainer
+from infra.gcp.watch import Log, Watch
+from infra.gcp.workflow import Workflow
+from infra.shape import (
+    ApiArgs,
+    DeployerArgs,
+    KeyPurpose,
+    KubernetesArgs,
+    Purpose,
+    ServiceArgs,
+    StoreArgs,
+    TrainerArgs,
+    WatchArgs,
+    WorkflowArgs,
+    Workload,
+)
 from infra.shape import Key as AnyKey
-from infra.shape import KeyPurpose, Purpose, ServiceArgs, StoreArgs, Workload
+from infra.shape import Network as AnyNetwork
 
 # The services that the parts call: their APIs are switched on with the first of them, and stay on.
 SERVICES = (
     "apigateway",
     "artifactregistry",
     "billingbudgets",
+    "binaryauthorization",
     "certificatemanager",
     "cloudkms",
     "cloudscheduler",
@@ -81,6 +101,34 @@ class Parts:
     def service(self, name: str, args: ServiceArgs) -> Service:
         """The app as a service over all zones of its network."""
         return Service(name, args, self.args.managed_zone, account=self.account, ctx=self.ctx, opts=self.opts)
+
+    def file_system(self, name: str, network: AnyNetwork, key: AnyKey) -> FileSystem:
+        """A shared file system with one address for every zone of the network."""
+        return FileSystem(name, network, key, account=self.account, ctx=self.ctx, opts=self.opts)
+
+    def trainer(self, name: str, args: TrainerArgs) -> Trainer:
+        """Machines to train on, spot wherever one can be had."""
+        return Trainer(name, args, self.args.zones, account=self.account, ctx=self.ctx, opts=self.opts)
+
+    def kubernetes(self, name: str, args: KubernetesArgs) -> Kubernetes:
+        """The app on a managed cluster."""
+        return Kubernetes(name, args, self.args.zones, account=self.account, ctx=self.ctx, opts=self.opts)
+
+    def api(self, name: str, args: ApiArgs) -> Api:
+        """The app as functions behind a gateway."""
+        return Api(name, args, account=self.account, ctx=self.ctx, opts=self.opts)
+
+    def workflow(self, name: str, args: WorkflowArgs) -> Workflow:
+        """Steps that run by themselves."""
+        return Workflow(name, args, account=self.account, ctx=self.ctx, opts=self.opts)
+
+    def deployer(self, args: DeployerArgs) -> Deployer:
+        """The identities of continuous delivery."""
+        return Deployer(args, self.args.projects, account=self.account, ctx=self.ctx, opts=self.opts)
+
+    def watch(self, args: WatchArgs) -> Watch:
+        """Dashboard, alerts, budget and audit trail."""
+        return Watch(args, self.args.billing_account, account=self.account, ctx=self.ctx, opts=self.opts)
 
 
 @dataclass(frozen=True)
