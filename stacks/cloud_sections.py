@@ -1,9 +1,12 @@
 """What each cloud alone needs to know, read from its own section of a stack's settings."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from infra.aws.args import AwsArgs
 from infra.azure.args import AzureArgs
 from infra.gcp.args import GcpArgs
-from stacks.section import Section, between, each, endpoint, matching, zones
+from stacks.section import Section, between, each, endpoint, mapping, matching, zones
 
 BOOTSTRAP = "bootstrap-"  # a stack of this name, with a cloud's behind it, is of that cloud's whole account
 
@@ -59,9 +62,17 @@ def _gcp(section: Section) -> GcpArgs:
             "billingAccount", matching(r"([0-9A-F]{6}-){2}[0-9A-F]{6}"), "a billing account", "012345-6789AB-CDEF01"
         ),
         replica_region=section.take("replicaRegion", region, "another region", "europe-west4", default=None),
+        projects=section.take(
+            "projects", _projects, "a project's id for each environment", {"dev": "acme-ml-dev"}, default={}
+        ),
     )
     section.close()
     return args
+
+
+def _projects(value: Any) -> Mapping[str, str]:
+    project = matching(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
+    return {environment: project(found) for environment, found in mapping(value).items()}
 
 
 def _azure(section: Section) -> AzureArgs:
