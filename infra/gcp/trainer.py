@@ -120,8 +120,7 @@ class Trainer(pulumi.ComponentResource):
     def _template(self, name: str, group: str, machine: str, *, spot: bool) -> gcp.compute.RegionInstanceTemplate:
         args, ctx, account = self._args, self._ctx, self._account
         network, has_gpu = args.container.network, args.fleet.accelerator != "none"
-        leaves = f"projects/{account.project}/regions/{account.region}/instanceGroupManagers/{group}" if spot else ""
-        script = startup_script(args, leaves)
+        script = startup_script(args, group, account.region, stays=not spot)
         unique = script.apply(lambda text: f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:HASHED]}")
         return gcp.compute.RegionInstanceTemplate(
             name,
@@ -184,5 +183,8 @@ def _scheduling(*, spot: bool, has_gpu: bool) -> gcp.compute.RegionInstanceTempl
 
 
 def _written(group: str) -> str:
-    """The filter of what the machines write: Google's agent sends what their boot script and its container say."""
-    return f'resource.type="gce_instance" AND labels.instance_name=~"^{group}-"'
+    """The filter of what the machines write: Docker's own driver sends what containers say, Google's agent the boot."""
+    return (
+        f'(log_id("gcplogs-docker-driver") AND jsonPayload.instance.name=~"^{group}-")'
+        f' OR (resource.type="gce_instance" AND labels.instance_name=~"^{group}-")'
+    )
