@@ -12,9 +12,10 @@ from infra.aws.names import SECURITY_GROUP, Account, named
 from infra.aws.watch import Log
 from infra.context import Context
 
-# What a Fargate task needs to start and to log. It needs no endpoint of KMS or STS: S3 calls KMS itself,
-# and a task's credentials come from its agent. Each costs by the hour and zone (docs/adr/0011).
-ENDPOINTS = ("ecr.api", "ecr.dkr", "logs")
+# What a Fargate task needs to start and to log, and a machine to leave its group. It needs no endpoint of KMS or
+# STS: S3 calls KMS itself, and a task's credentials come from its agent. Each costs by the hour and zone
+# (docs/adr/0011).
+ENDPOINTS = ("autoscaling", "ecr.api", "ecr.dkr", "logs")
 GATEWAYS = ("s3", "dynamodb")  # these cost nothing
 HTTPS = 443
 SUBNET_BITS = 4  # sixteen subnets in the range, of which the zones take the first
