@@ -7,6 +7,7 @@ import pulumi_azure_native as azure
 from pulumi_azure_native import resources
 
 from infra.azure.args import AzureArgs
+from infra.azure.deployer import Deployer
 from infra.azure.file_system import FileSystem
 from infra.azure.identity import Identity
 from infra.azure.keys import Key
@@ -17,10 +18,24 @@ from infra.azure.service import Service
 from infra.azure.store import Store
 from infra.azure.trainer import Trainer
 from infra.azure.watch import Log, Watch
+from infra.azure.workflow import Workflow
 from infra.context import Context
+from infra.shape import (
+    DeployerArgs,
+    KeyPurpose,
+    Purpose,
+    ServiceArgs,
+    StoreArgs,
+    TrainerArgs,
+    Unsupported,
+    WatchArgs,
+    WorkflowArgs,
+    Workload,
+)
 from infra.shape import Key as AnyKey
-from infra.shape import KeyPurpose, Purpose, ServiceArgs, StoreArgs, TrainerArgs, Unsupported, WatchArgs, Workload
 from infra.shape import Network as AnyNetwork
+
+ACCOUNT = "bootstrap"  # how the names of stacks begin that are of a whole account
 
 
 @dataclass
@@ -81,6 +96,15 @@ class Parts:
         """Dashboard, alerts, budget and audit trail."""
         return Watch(args, self.keys, account=self.account, ctx=self.ctx, opts=self.opts)
 
+    def workflow(self, name: str, args: WorkflowArgs) -> Workflow:
+        """Steps that run by themselves."""
+        return Workflow(name, args, account=self.account, ctx=self.ctx, opts=self.opts)
+
+    def deployer(self, args: DeployerArgs) -> Deployer:
+        """The identities of continuous delivery, and the groups that they deploy to."""
+        zone = self.account.id_in(self.args.dns_group, "Microsoft.Network/dnszones", self.args.dns_zone)
+        return Deployer(args, zone, account=self.account, ctx=self.ctx, opts=self.opts)
+
 
 @dataclass(frozen=True)
 class Azure:
@@ -100,14 +124,29 @@ class Azure:
             disable_pulumi_partner_id=True,  # whose tool it was is nobody's business
             opts=pulumi.ResourceOptions(parent=parent),
         )
+        group, group_id = self._group(parent, provider)
+        account = Account(
+            self.args.subscription, self.args.tenant, group, group_id, self.args.location, self.args.zones
+        )
+        return Parts(self.args, account, self.ctx, pulumi.ResourceOptions(parent=parent, providers=[provider]))
+
+    def _group(
+        self, parent: pulumi.Resource, provider: azure.Provider
+    ) -> tuple[pulumi.Output[str], pulumi.Output[str]]:
+        """The name and the id of the resource group.
+
+        Rights are given in a group, and so the stack of the account makes the groups of all environments: who deploys
+        one of them may change what is in its group, and could not make it.
+        """
+        name = self.ctx.name("group", RESOURCE_GROUP)
+        if not self.ctx.environment.startswith(ACCOUNT):
+            given = f"/subscriptions/{self.args.subscription}/resourceGroups/{name}"
+            return pulumi.Output.from_input(name), pulumi.Output.from_input(given)
         group = resources.ResourceGroup(
             "group",
-            resource_group_name=self.ctx.name("group", RESOURCE_GROUP),
+            resource_group_name=name,
             location=self.args.location,
             tags=self.ctx.tags,
             opts=pulumi.ResourceOptions(parent=parent, provider=provider, protect=not self.ctx.disposable),
         )
-        account = Account(
-            self.args.subscription, self.args.tenant, group.name, group.id, self.args.location, self.args.zones
-        )
-        return Parts(self.args, account, self.ctx, pulumi.ResourceOptions(parent=parent, providers=[provider]))
+        return group.name, group.id

@@ -23,7 +23,6 @@ SUBNETS: dict[str, str | None] = {
     "apps": "Microsoft.App/environments",
     "endpoints": None,
     "functions": "Microsoft.App/environments",  # a function that scales by calls wants a subnet of its own
-    "jobs": "Microsoft.App/environments",
     "gateway": "Microsoft.Web/serverFarms",
     "nodes": None,
     "masters": "Microsoft.ContainerService/managedClusters",
@@ -232,9 +231,9 @@ class Network(pulumi.ComponentResource):
                 )  # fmt: skip
         https = str(HTTPS)
         self.rule("members-to-endpoints", "workloads", "Outbound", https, source=self.members, destination=endpoints)
-        for name in ("workloads", "apps", "functions", "jobs", "nodes"):
+        for name in ("workloads", "apps", "functions", "nodes"):
             self.rule(f"{name}-in", "endpoints", "Inbound", https, source=self.ranges[name], destination=endpoints)
-        for name in ("apps", "functions", "jobs"):
+        for name in ("apps", "functions"):
             of = self.ranges[name]
             self.rule(f"{name}-to-endpoints", name, "Outbound", https, source=of, destination=endpoints)
             for service in PLATFORM:

@@ -125,6 +125,15 @@ def _after(action: str) -> Json:
     return {"runAfter": {action: ["Succeeded"]} if action else {}}
 
 
+def landing(container: str, prefix: str) -> Json:
+    """Which of a storage account's events are told: an object is there, whole, under the prefix."""
+    return {
+        "included_event_types": ["Microsoft.Storage.BlobCreated"],
+        "subject_begins_with": f"/blobServices/default/containers/{container}/blobs/{prefix}",
+        "is_subject_case_sensitive": True,
+    }
+
+
 def schedule(cron: str) -> Json:
     """A schedule (cron, five fields, UTC) as Logic Apps say it.
 

@@ -1,5 +1,7 @@
 """Plan a small program of Azure's parts, with synthetic outputs, and ask what it would create."""
 
+import functools
+import re
 import tempfile
 import textwrap
 from dataclasses import dataclass
@@ -49,6 +51,7 @@ class Resource:
     inputs: dict[str, Any]
     outputs: dict[str, Any]
     options: dict[str, Any]
+    dependencies: list[str]
 
 
 class Planned:
@@ -58,7 +61,12 @@ class Planned:
         self.outputs: dict[str, Any] = document["outputs"]
         self.resources = [
             Resource(
-                row["type"].removeprefix("azure-native:"), row["name"], row["inputs"], row["outputs"], row["options"]
+                row["type"].removeprefix("azure-native:"),
+                row["name"],
+                row["inputs"],
+                row["outputs"],
+                row["options"],
+                row["dependencies"],
             )
             for row in document["resources"]
             if row["type"].startswith("azure-native:")
@@ -83,8 +91,19 @@ class Planned:
         return self.named("authorization:RoleAssignment", name)
 
 
+@functools.cache
 def planned(source: str, *, ground: bool = False, disposable: bool = False, replica: str | None = None) -> Planned:
     """The plan of a program in which `parts` are those of Azure; with `ground`, all that most parts need is there."""
     program = START.format(disposable=disposable, replica=replica) + (GROUND if ground else "")
     with tempfile.TemporaryDirectory() as directory:
         return Planned(plan.graph(evaluated(Path(directory), program + textwrap.dedent(source))))
+
+
+def unknown_keys(value: Any, path: str = "") -> list[str]:
+    """Keys with an underscore: what the SDK did not translate, and what Azure would leave out without a word."""
+    if isinstance(value, list):
+        return [found for item in value for found in unknown_keys(item, path)]
+    if not isinstance(value, dict):
+        return []
+    here = [f"{path}.{key}" for key in value if re.search("[a-z]_[a-z]", key)]
+    return here + [found for key, item in value.items() for found in unknown_keys(item, f"{path}.{key}")]
