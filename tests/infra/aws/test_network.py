@@ -41,12 +41,12 @@ def test_the_default_group_is_closed() -> None:
     assert set(only(network(), "DefaultSecurityGroup").inputs) == {"vpcId", "tags"}
 
 
-def test_a_task_starts_without_the_internet() -> None:
+def test_a_task_starts_and_a_machine_leaves_without_the_internet() -> None:
     services = {
         endpoint.inputs["serviceName"].removeprefix("com.amazonaws.eu-west-1.")
         for endpoint in of_type(network(), "VpcEndpoint")
     }
-    assert services == {"s3", "dynamodb", "ecr.api", "ecr.dkr", "logs"}
+    assert services == {"s3", "dynamodb", "autoscaling", "ecr.api", "ecr.dkr", "logs"}
 
 
 def test_every_connection_is_recorded() -> None:
