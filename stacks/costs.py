@@ -3,6 +3,7 @@
 Nothing is asked over the network: sizes carry the price that was read on a day, and where (`infra/*/sizes.py`).
 """
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -84,7 +85,7 @@ def environments_table() -> Table:
 
 def main() -> None:
     """Prints both tables, and where the prices are from."""
-    console = Console(soft_wrap=True)
+    console = Console(width=None if sys.stdout.isatty() else 140, soft_wrap=True)
     console.print(sizes_table())
     console.print(environments_table())
     sources = sorted({(size.source, size.dated) for needs in CLOUDS.values() for row in needs.values() for size in row})
