@@ -205,12 +205,11 @@ def _probe(kind: str, path: str, port: int, *, every: int, failures: int) -> dic
 
 
 def _scale(scale: Scale) -> dict[str, Any]:
-    """Copies are added over `cpu_out` and taken away under it, slowly: Azure has one target, not two thresholds."""
+    """Copies are added over `cpu_out`, and taken away once fewer would stay under it: Azure has one target."""
     target = {"type": "Utilization", "value": str(scale.cpu_out)}
     return {
         "min_replicas": scale.minimum,
         "max_replicas": scale.maximum,
         "polling_interval": 30,
-        "cooldown_period": 600,
         "rules": [{"name": "cpu", "custom": {"type": "cpu", "metadata": target}}],
     }
