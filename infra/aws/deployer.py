@@ -73,7 +73,7 @@ class Deployer(pulumi.ComponentResource):
         }
         deployer = self._role(f"apply-{environment}", claims)
         ctx = replace(self._ctx, environment=environment)
-        reach = Reach(ctx, self._account)
+        reach = Reach(ctx, self._account, shared=self._args.key.id)
         boundary = aws.iam.Policy(
             f"{environment}-boundary",
             name=ctx.name("boundary", POLICY),

@@ -37,24 +37,31 @@ TAGGED = ("acm", "apigateway", "ec2", "elasticfilesystem", "kms")
 PLAIN = (
     "application-autoscaling:*",
     "cloudwatch:PutMetricData",
-    "ec2:AssignPrivateIpAddresses",
-    "ec2:CreateNetworkInterface",
-    "ec2:CreateTags",
-    "ec2:DeleteNetworkInterface",
     "ec2:Describe*",
-    "ec2:ModifyNetworkInterfaceAttribute",
-    "ec2:UnassignPrivateIpAddresses",
     "ecr:BatchCheckLayerAvailability",
     "ecr:BatchGetImage",
     "ecr:GetAuthorizationToken",
     "ecr:GetDownloadUrlForLayer",
     "elasticfilesystem:Describe*",
-    "kms:CreateKey",
     "kms:ListAliases",
     "logs:*LogDelivery",
     "logs:*ResourcePolic*",
     "logs:Describe*",
 )
+# The interfaces of functions and clusters in the network, which their services make without our tags.
+INTERFACES = [
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:AttachNetworkInterface",
+    "ec2:CreateNetworkInterface",
+    "ec2:CreateTags",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DetachNetworkInterface",
+    "ec2:ModifyNetworkInterfaceAttribute",
+    "ec2:UnassignPrivateIpAddresses",
+]
+INTERFACES_ON = ("instance", "network-interface", "security-group", "subnet")
+# What lies under a gateway has no tags of its own, and the gateway's name is a number.
+UNDER_GATEWAYS = ("authorizers", "deployments", "integrations", "routes")
 ROLES = [
     "iam:AttachRolePolicy",
     "iam:CreateRole",
@@ -82,10 +89,14 @@ ROLES_KEPT = [
 
 @dataclass(frozen=True)
 class Reach:
-    """What is one environment's: by the same rules that its own program names and tags things by."""
+    """What is one environment's: by the same rules that its own program names and tags things by.
 
-    ctx: Context  # of the environment, not of the account
+    `ctx` is the environment's, not that of the account; `shared` is the one thing tagged as the account's that it uses.
+    """
+
+    ctx: Context
     account: Account
+    shared: pulumi.Input[str]
 
     def named(self) -> list[Statement]:
         """All that bears the environment's name."""
@@ -109,13 +120,29 @@ class Reach:
         return [allow(actions, arns, sid="NamedAsTheEnvironment")]
 
     def tagged(self) -> list[Statement]:
-        """All that bears the environment's tags, or is made with them."""
+        """All that bears the environment's tags, or is made with them; what bears another's cannot be made its own."""
         actions = [f"{service}:*" for service in TAGGED]
+        interfaces = [self.account.arn("ec2", f"{kind}/*") for kind in INTERFACES_ON]
+        gateways = f"arn:aws:apigateway:{self.account.region}::/apis/*"
+        parts = [f"{gateways}/{part}{end}" for part in UNDER_GATEWAYS for end in ("", "/*")]
         return [
             allow(actions, ["*"], when={"StringEquals": self._tags("aws:ResourceTag")}, sid="TaggedAsTheEnvironment"),
             allow(actions, ["*"], when={"StringEquals": self._tags("aws:RequestTag")}, sid="MadeWithItsTags"),
             allow(list(PLAIN), ["*"], sid="NothingNarrower"),
+            allow(INTERFACES, interfaces, sid="InterfacesOfServices"),
+            allow(["apigateway:*"], parts, sid="WhatLiesUnderGateways"),
+            *(self._not_others(key, own) for key, own in self._tags("aws:ResourceTag").items()),
         ]
+
+    def _not_others(self, key: str, own: str) -> Statement:
+        """No action on what bears another value of a tag: not even giving it ours."""
+        return {
+            "Sid": "NotWhatIsOfAnother" + key.rpartition("/")[2].title(),
+            "Effect": "Deny",
+            "Action": [f"{service}:*" for service in TAGGED],
+            "NotResource": [self.shared],
+            "Condition": {"StringNotEquals": {key: own}, "Null": {key: "false"}},
+        }
 
     def roles(self, boundary: pulumi.Input[str]) -> list[Statement]:
         """Its roles, each within the boundary, which it can neither take off nor change."""

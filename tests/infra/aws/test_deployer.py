@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from localcloud import iam
 from localcloud import plan as plans
 from tests.infra.aws.planning import plan_of as parts_plan
 from tests.localcloud.planning import planned
@@ -145,6 +146,73 @@ def test_a_role_that_is_made_must_stay_within_the_boundary(plan: Plan, environme
     for arn in rows["RolesInTheBoundary"]["Resource"]:
         assert arn.startswith(f"arn:aws:iam::{ACCOUNT}:")
         assert f"/groundwork-{environment}-" in arn
+
+
+EC2, KMS, S3 = (
+    "arn:aws:ec2:eu-west-1:123456789012",
+    "arn:aws:kms:eu-west-1:123456789012",
+    "arn:aws:s3:::acme-groundwork",
+)
+IAM = "arn:aws:iam::123456789012"
+
+
+def tags(environment: str, key: str = "aws:ResourceTag", project: str = "groundwork") -> dict[str, list[str]]:
+    """What a request says of tags: those of its resource, or those that it sets."""
+    return {f"{key}/environment": [environment], f"{key}/project": [project]}
+
+
+REQUESTS: dict[str, tuple[str, str, dict[str, list[str]], bool]] = {
+    "a bucket of its own": ("s3:DeleteBucket", f"{S3}-dev-data", {}, True),
+    "objects of its own": ("s3:PutObject", f"{S3}-dev-data/people/x", {}, True),
+    "a bucket of prod": ("s3:DeleteBucket", f"{S3}-prod-data", {}, False),
+    "the state's bucket": ("s3:DeleteBucket", f"{S3}-bootstrap-aws-state", {}, False),
+    "a network made with its tags": ("ec2:CreateVpc", f"{EC2}:vpc/new", tags("dev", "aws:RequestTag"), True),
+    "a network made with prod's tags": ("ec2:CreateVpc", f"{EC2}:vpc/new", tags("prod", "aws:RequestTag"), False),
+    "a network made without tags": ("ec2:CreateVpc", f"{EC2}:vpc/new", {}, False),
+    "a network of its own": ("ec2:DeleteVpc", f"{EC2}:vpc/1", tags("dev"), True),
+    "a network of prod": ("ec2:DeleteVpc", f"{EC2}:vpc/1", tags("prod"), False),
+    "a network of another project": ("ec2:DeleteVpc", f"{EC2}:vpc/1", tags("dev", project="other"), False),
+    "prod's network made its own by tags": (
+        "ec2:CreateTags",
+        f"{EC2}:vpc/1",
+        {**tags("prod"), **tags("dev", "aws:RequestTag")},
+        False,
+    ),
+    "a key of its own": ("kms:PutKeyPolicy", f"{KMS}:key/1", tags("dev"), True),
+    "a key of prod": ("kms:Decrypt", f"{KMS}:key/1", tags("prod"), False),
+    "the state's key, to change it": ("kms:PutKeyPolicy", f"{KMS}:key/state", tags("bootstrap-aws"), False),
+    "the state's key, to use it": ("kms:Decrypt", f"{KMS}:key/state", tags("bootstrap-aws"), True),
+    "a role in the boundary": (
+        "iam:CreateRole",
+        f"{IAM}:role/groundwork-dev-server",
+        {"iam:PermissionsBoundary": [f"{IAM}:policy/groundwork-dev-boundary"]},
+        True,
+    ),
+    "a role without a boundary": ("iam:CreateRole", f"{IAM}:role/groundwork-dev-server", {}, False),
+    "a role in another boundary": (
+        "iam:CreateRole",
+        f"{IAM}:role/groundwork-dev-server",
+        {"iam:PermissionsBoundary": [f"{IAM}:policy/groundwork-prod-boundary"]},
+        False,
+    ),
+    "more for its own role": ("iam:PutRolePolicy", f"{IAM}:role/groundwork-bootstrap-aws-apply-dev", {}, False),
+    "a boundary taken off": ("iam:DeleteRolePermissionsBoundary", f"{IAM}:role/groundwork-dev-server", {}, False),
+    "a boundary changed": ("iam:CreatePolicyVersion", f"{IAM}:policy/groundwork-dev-boundary", {}, False),
+    "a user": ("iam:CreateUser", f"{IAM}:user/groundwork-dev-x", {}, False),
+    "another role taken on": ("sts:AssumeRole", f"{IAM}:role/groundwork-prod-server", {}, False),
+}
+
+
+@pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
+def test_the_deployer_of_dev_reaches_dev_and_nothing_else(
+    plan: Plan, request_: tuple[str, str, dict[str, list[str]], bool]
+) -> None:
+    action, resource, context, allowed = request_
+    who = iam.Principal(f"{IAM}:role/groundwork-bootstrap-aws-apply-dev", ACCOUNT)
+    document = {"Version": "2012-10-17", "Statement": plan.granted("apply-dev")}
+    key = plan.only("kms:Key").outputs["arn"]
+    request = iam.Request(who, action, resource.replace(f"{KMS}:key/state", key), context, ACCOUNT)
+    assert iam.decide(request, [iam.policy("apply-dev", document)]).allowed is allowed
 
 
 def test_no_apply_identity_reaches_the_roles_of_deployment_itself(plan: Plan) -> None:
