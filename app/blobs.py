@@ -8,7 +8,7 @@ from typing import Any
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, HttpResponseError
 from azure.identity import DefaultAzureCredential
-from azure.storage.blob import BlobServiceClient, ContainerClient, ContentSettings
+from azure.storage.blob import BlobServiceClient, ContainerClient, ContentSettings, LinearRetry
 
 from app.store import (
     ATTEMPTS,
@@ -43,8 +43,7 @@ def options(seconds: float) -> dict[str, Any]:
     return {
         "connection_timeout": min(seconds, CONNECT_SECONDS),
         "read_timeout": seconds,
-        "retry_total": ATTEMPTS - 1,
-        "initial_backoff": 0.5,
+        "retry_policy": LinearRetry(backoff=1, retry_total=ATTEMPTS - 1, random_jitter_range=1),
     }
 
 
