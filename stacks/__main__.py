@@ -8,6 +8,6 @@ from stacks.environment import Environment
 from stacks.settings import BootstrapSettings, Settings
 
 settings = Settings.load()
-part = Bootstrap if isinstance(settings, BootstrapSettings) else Environment
 for cloud in clouds.chosen(settings):
-    pulumi.export(cloud.name, part(settings, cloud).outputs)
+    part = Bootstrap(settings, cloud) if isinstance(settings, BootstrapSettings) else Environment(settings, cloud)
+    pulumi.export(cloud.name, part.outputs)

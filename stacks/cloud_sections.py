@@ -1,6 +1,6 @@
 """What each cloud alone needs to know, read from its own section of a stack's settings."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from infra.aws.args import AwsArgs
@@ -105,4 +105,4 @@ def _azure(section: Section) -> AzureArgs:
     return args
 
 
-SECTIONS = {"aws": _aws, "gcp": _gcp, "azure": _azure}
+SECTIONS: dict[str, Callable[[Section], Any]] = {"aws": _aws, "gcp": _gcp, "azure": _azure}

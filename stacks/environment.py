@@ -57,7 +57,7 @@ class Environment(pulumi.ComponentResource):
         data.grant_write(server, LAKE)
 
         image = images.image(settings.release)
-        variables = {"MODEL_STORE": models.uri(MODEL), "RELEASE": settings.release}
+        variables: dict[str, pulumi.Input[str]] = {"MODEL_STORE": models.uri(MODEL), "RELEASE": settings.release}
         serving = Container(image, server, network, logs_key, environment={**variables, "LAKE": data.uri(LAKE)})
         training = {**variables, "DATA_STORE": data.uri(PEOPLE)}
 

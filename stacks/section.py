@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 T = TypeVar("T")
+Text = TypeVar("Text", bound=str)
 
 PRIVATE = [ipaddress.IPv4Network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -92,8 +93,14 @@ def matching(pattern: str) -> Callable[[Any], str]:
     return parse
 
 
-def one_of(choices: Collection[str]) -> Callable[[Any], str]:
-    return matching("|".join(map(re.escape, choices)))
+def one_of(choices: Collection[Text]) -> Callable[[Any], Text]:
+    def parse(value: Any) -> Text:
+        for choice in choices:
+            if value == choice:
+                return choice
+        raise ValueError("none of the choices")
+
+    return parse
 
 
 def each(parse: Callable[[Any], T]) -> Callable[[Any], tuple[T, ...]]:

@@ -17,7 +17,7 @@ from infra.azure.args import AzureArgs
 from infra.context import Context
 from infra.gcp.args import GcpArgs
 from infra.github import Repository
-from infra.shape import Callers, Fleet, Scale
+from infra.shape import Accelerator, Callers, Fleet, Scale
 from stacks.cloud_sections import BOOTSTRAP, SECTIONS
 from stacks.section import Section, between, boolean, each, matching, network, one_of, private, shown
 
@@ -228,7 +228,7 @@ def _callers(section: Section, addresses: str) -> Callers:
 
 
 def _trainer(section: Section) -> tuple[Fleet, str, tuple[str, ...]]:
-    kinds = ("none", "gpu-small", "gpu-large")
+    kinds: tuple[Accelerator, ...] = ("none", "gpu-small", "gpu-large")
     fleet = Fleet(
         accelerator=section.take("accelerator", one_of(kinds), " or ".join(kinds), "none", default="none"),
         maximum=section.take("maximum", between(1, 100), "a whole number of machines from 1 to 100", 2),
