@@ -45,6 +45,7 @@ SERVICES = (
     "binaryauthorization",
     "certificatemanager",
     "cloudkms",
+    "cloudresourcemanager",
     "cloudscheduler",
     "compute",
     "container",

@@ -28,7 +28,6 @@ class Identity(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("groundwork:gcp:Identity", name, None, opts)
-        self._account = account
         made = gcp.serviceaccount.Account(
             name,
             account_id=service_account(ctx, name),
