@@ -1,11 +1,15 @@
 """Azure as one of the clouds: the provider, the resource group, and the parts by their neutral names."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import pulumi
 import pulumi_azure_native as azure
 from pulumi_azure_native import resources
 
+from infra.azure.api import Api
 from infra.azure.args import AzureArgs
 from infra.azure.deployer import Deployer
 from infra.azure.file_system import FileSystem
@@ -21,8 +25,10 @@ from infra.azure.watch import Log, Watch
 from infra.azure.workflow import Workflow
 from infra.context import Context
 from infra.shape import (
+    ApiArgs,
     DeployerArgs,
     KeyPurpose,
+    KubernetesArgs,
     Purpose,
     ServiceArgs,
     StoreArgs,
@@ -34,6 +40,9 @@ from infra.shape import (
 )
 from infra.shape import Key as AnyKey
 from infra.shape import Network as AnyNetwork
+
+if TYPE_CHECKING:
+    from infra.azure.kubernetes import Kubernetes
 
 ACCOUNT = "bootstrap"  # how the names of stacks begin that are of a whole account
 
@@ -95,6 +104,16 @@ class Parts:
     def watch(self, args: WatchArgs) -> Watch:
         """Dashboard, alerts, budget and audit trail."""
         return Watch(args, self.keys, account=self.account, ctx=self.ctx, opts=self.opts)
+
+    def kubernetes(self, name: str, args: KubernetesArgs) -> Kubernetes:
+        """The app on a managed cluster."""
+        from infra.azure.kubernetes import Kubernetes  # noqa: PLC0415 - brings another SDK: only if asked for
+
+        return Kubernetes(name, args, account=self.account, ctx=self.ctx, opts=self.opts)
+
+    def api(self, name: str, args: ApiArgs) -> Api:
+        """The app as functions behind a gateway."""
+        return Api(name, args, account=self.account, ctx=self.ctx, opts=self.opts)
 
     def workflow(self, name: str, args: WorkflowArgs) -> Workflow:
         """Steps that run by themselves."""

@@ -29,6 +29,7 @@ SUBNETS: dict[str, str | None] = {
 }
 # What stands behind a private endpoint, and the zone in which its private address is found.
 ZONES = {
+    "Gateway": "privatelink.azure-api.net",
     "blob": "privatelink.blob.core.windows.net",
     "file": "privatelink.file.core.windows.net",
     "queue": "privatelink.queue.core.windows.net",

@@ -43,6 +43,7 @@ OURS = (
     "api-calls",
     "data-writer",
     "models-writer",
+    "predict-assign",
     "predict-deployer-retrain",
     "predict-encrypt",
     "predict-join",

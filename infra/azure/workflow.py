@@ -154,13 +154,14 @@ class Workflow(pulumi.ComponentResource):
                 "queue_message_time_to_live_in_seconds": DAY_SECONDS,
             },
         }
+        told: Any = states.landing(starts_on.purpose, self._args.prefix)
         eventgrid.SystemTopicEventSubscription(
             self._name,
             event_subscription_name=self._ctx.name(self._name, TOPIC),
             system_topic_name=topic.name,
             resource_group_name=account.group,
             event_delivery_schema="EventGridSchema",
-            filter=states.landing(starts_on.purpose, self._args.prefix),
+            filter=told,
             delivery_with_resource_identity=delivery,
             retry_policy={"max_delivery_attempts": 30, "event_time_to_live_in_minutes": 1440},
             opts=pulumi.ResourceOptions(parent=self, depends_on=[may_send]),
