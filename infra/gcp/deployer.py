@@ -13,7 +13,13 @@ from infra.gcp.rights import APPLY_ROLES, PLAN_PERMISSIONS, PLAN_ROLES, project_
 from infra.github import ISSUER
 from infra.shape import DeployerArgs, Unsupported
 
-LOCKS = ".pulumi/locks/"  # in the bucket of the state: a plan, too, keeps others from changing a stack meanwhile
+# What a stack's deployment writes in the bucket of the state.
+STATE = (
+    ".pulumi/stacks/{stack}.",
+    ".pulumi/history/{stack}/",
+    ".pulumi/backups/{stack}/",
+    ".pulumi/locks/organization/{stack}/",
+)
 
 
 class Deployer(pulumi.ComponentResource):
@@ -92,11 +98,10 @@ class Deployer(pulumi.ComponentResource):
         return identity
 
     def _planner(self) -> Identity:
-        """Reads what is configured, the state and its secrets; it changes locks, and no data is open to it."""
+        """Reads what is configured, the state and its secrets, and no data. A plan writes nothing, not even a lock."""
         identity, args = self._identity("plan", "plan"), self._args
         self._use_key(identity, "roles/cloudkms.cryptoKeyDecrypter")
         args.state.grant_read(identity)
-        args.state.grant_write(identity, LOCKS)
         for environment, project in self._projects.items():
             reads = gcp.projects.IAMCustomRole(
                 f"plan-{environment}",
@@ -118,13 +123,8 @@ class Deployer(pulumi.ComponentResource):
         self._use_key(identity, "roles/cloudkms.cryptoKeyEncrypterDecrypter")
         args.state.grant_read(identity)
         stack = f"{self._ctx.project}/{environment}"
-        for prefix in (
-            f".pulumi/stacks/{stack}.",
-            f".pulumi/history/{stack}/",
-            f".pulumi/backups/{stack}/",
-            f"{LOCKS}organization/{stack}/",
-        ):
-            args.state.grant_write(identity, prefix)
+        for prefix in STATE:
+            args.state.grant_write(identity, prefix.format(stack=stack))
         for what in APPLY_ROLES:
             self._grant(identity, environment, what.rpartition("/")[2], what)
         grantable = project_wide(self._projects[environment], environment, self._ctx)

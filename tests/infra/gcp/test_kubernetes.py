@@ -1,4 +1,4 @@
-"""The cluster on GCP: who reaches it, what its nodes are, and the app on it. The app's objects have a test of their own."""
+"""The cluster on GCP: who reaches it, what its nodes are, and that the app is on it."""
 
 import json
 from typing import Any

@@ -7,7 +7,7 @@ import pytest
 
 from infra.gcp.sizes import MISSING, REGIONS, SIZES, SPOT_ALONE, offered
 from infra.shape import Accelerator, Unsupported
-from tests.infra.gcp.planned import Planned, named, of_type, only, planned
+from tests.infra.gcp.planned import Planned, named, of_type, planned
 
 KEY = "ssh-ed25519 AAAA someone@example.com"
 PROGRAM = """
@@ -150,7 +150,7 @@ def test_a_floor_where_large_gpus_are_spot_alone_is_refused_with_a_sentence() ->
     with pytest.raises(Unsupported, match=r"^gcp: europe-west1 has no machine for 'gpu-large' on demand; .*onDemand"):
         offered("gpu-large", "europe-west1", on_demand=True)
     with pytest.raises(
-        Unsupported, match="europe-north2 has no machine for 'gpu-small' as spot; .*another accelerator"
+        Unsupported, match=r"europe-north2 has no machine for 'gpu-small' as spot; .*another accelerator"
     ):
         offered("gpu-small", "europe-north2")
 

@@ -80,7 +80,7 @@ def test_drift_and_failed_retraining_are_reported_at_once(watch: list[Planned]) 
     assert "user/groundwork-dev-drift" in drift["filter"]
     assert (retraining["thresholdValue"], retraining["duration"]) == (0, "0s")
     assert 'workflow_id="groundwork-dev-retrain"' in retraining["filter"]
-    assert 'status!="SUCCEEDED"' in retraining["filter"]
+    assert 'status="FAILED"' in retraining["filter"]
 
 
 def test_what_the_app_says_of_its_model_becomes_metrics(watch: list[Planned]) -> None:

@@ -92,7 +92,9 @@ def test_a_step_that_fails_as_a_process_ends_the_workflow(
     def call(name: str, arguments: Mapping[str, Any]) -> Any:
         assert name == states.RUN
         (command,) = containers[arguments["name"]]["args"]
-        code = subprocess.run([sys.executable, "-c", f"raise SystemExit({command == failing:d})"]).returncode
+        code = subprocess.run(
+            [sys.executable, "-c", f"raise SystemExit({command == failing:d})"], check=False
+        ).returncode
         return {"failedCount": 1} if code else {"succeededCount": 1}
 
     walked = walk(definition, call)
@@ -116,7 +118,10 @@ def test_the_first_call_that_fails_ends_it_and_nothing_comes_after(definition: d
 
 
 def test_the_deployment_changes_nothing_of_the_service_but_a_mark(definition: dict[str, Any]) -> None:
-    service = {"template": {"annotations": {"kept": "yes"}, "containers": [{"image": "app@sha256:1"}]}, "etag": "1"}
+    service: dict[str, Any] = {
+        "template": {"annotations": {"kept": "yes"}, "containers": [{"image": "app@sha256:1"}]},
+        "etag": "1",
+    }
     deployed: list[Any] = []
 
     def call(name: str, arguments: Mapping[str, Any]) -> Any:

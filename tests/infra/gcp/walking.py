@@ -33,7 +33,8 @@ class Walk:
 
 def walk(definition: Mapping[str, Any], call: Callable[[str, Mapping[str, Any]], Any]) -> Walk:
     """Start to end. `call` gets each call's name and arguments, and raises CallError if it failed."""
-    done, known = Walk(), {"event": {}}
+    done = Walk()
+    known: dict[str, Any] = {"event": {}}
     main = definition["main"]
     assert main["params"] == ["event"]
     for row in main["steps"]:
