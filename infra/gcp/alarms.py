@@ -60,7 +60,7 @@ class Alarms(pulumi.ComponentResource):
         self._alarm(DRIFT, filter=of.of_log(DRIFT_EVENT), aggregations=[merged("ALIGN_DELTA", "REDUCE_PERCENTILE_99")])
         self._alarm(
             RETRAINING,
-            filter=of.of_workflow('metric.labels.status!="SUCCEEDED"'),
+            filter=of.of_workflow('metric.labels.status="FAILED"'),
             aggregations=[merged("ALIGN_DELTA", "REDUCE_SUM")],
         )
         self.register_outputs({"channel": self.channel})

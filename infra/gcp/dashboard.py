@@ -74,7 +74,7 @@ def _drift(of: Subject) -> list[Any]:
 
 def _retraining(of: Subject) -> list[Any]:
     how = merged("ALIGN_DELTA", "REDUCE_SUM", HOUR)
-    ends = {"succeeded": 'metric.labels.status="SUCCEEDED"', "failed": 'metric.labels.status!="SUCCEEDED"'}
+    ends = {"succeeded": 'metric.labels.status="SUCCEEDED"', "failed": 'metric.labels.status="FAILED"'}
     return [_line(of.of_workflow(only), how, end, "Y2") for end, only in ends.items()]
 
 
