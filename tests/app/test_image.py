@@ -68,8 +68,10 @@ for module in pkgutil.walk_packages(app.__path__, "app."):
 import google.auth.transport.requests, azure.identity  # what functions import when they are called
 """
 LOCAL = """
-from app import __main__, function, server, store
+from app import __main__, calls, function, server, store
+import os; os.environ["AWS_REGION"] = "eu-central-1"
 store.open_store("s3://bucket/prefix/")
+calls.open_calls("dynamodb://calls")
 """
 REPORT = """
 from importlib.metadata import distributions
