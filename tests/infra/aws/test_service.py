@@ -48,7 +48,7 @@ def service(
             "scale": Scale(3, 10, cpu_out=75, cpu_in=25),
         }
         made = parts.service("predict", ServiceArgs(container, **{**args, **changed}))
-        made.grant_deploy(parts.identity("workflow", "state-machine"))
+        made.grant_deploy(parts.identity("workflow", "container"))
 
     return evaluated(program)
 
