@@ -11,7 +11,7 @@ import boto3
 import pytest
 
 from tests.app import processes
-from tests.app.fakes import Lambda, serving
+from tests.app.fakes import Lambda, Tables, serving
 from tests.app.test_function import event
 
 pytestmark = pytest.mark.slow
@@ -86,3 +86,14 @@ def test_without_lambda_the_function_answers_http_and_stores_each_call(cloud: di
         assert done.returncode == 0, done.stderr
         assert len(items(cloud)) == before + 1
     assert {"event", "path", "status", "seconds"} == set(running.events[-1])
+
+
+def test_make_prediction_sends_a_token_and_refuses_what_is_none() -> None:
+    fake = Tables()
+    with serving(fake):
+        script = ["/bin/sh", str(processes.ROOT / "make_prediction.sh")]
+        sent = processes.run(["68", fake.url], {"TOKEN": "abc.DEF-1_2"}, program=script)
+        refused = processes.run(["68", fake.url], {"TOKEN": 'a"\nurl = "http://127.0.0.1'}, program=script)
+    assert sent.returncode == 0, sent.stderr
+    assert [asked.headers.get("authorization") for asked in fake.asked] == ["Bearer abc.DEF-1_2"]
+    assert (refused.returncode, "TOKEN is no bearer token" in refused.stderr) == (1, True)
