@@ -75,8 +75,8 @@ def test_there_is_no_public_address() -> None:
 
 
 def test_subnets_lie_within_the_addresses_and_apart() -> None:
-    blocks = [ipaddress.ip_network(row.inputs["addressPrefix"]) for row in plan().of_type("network:Subnet")]
-    assert all(block.subnet_of(ipaddress.ip_network("10.10.0.0/16")) for block in blocks)
+    blocks = [ipaddress.IPv4Network(row.inputs["addressPrefix"]) for row in plan().of_type("network:Subnet")]
+    assert all(block.subnet_of(ipaddress.IPv4Network("10.10.0.0/16")) for block in blocks)
     assert not any(one.overlaps(other) for one in blocks for other in blocks if one is not other)
 
 
