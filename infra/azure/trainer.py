@@ -13,7 +13,7 @@ from infra.azure.network import Network
 from infra.azure.policy import grant, role
 from infra.azure.sizes import SIZES
 from infra.context import Context
-from infra.shape import TrainerArgs
+from infra.shape import Fleet, TrainerArgs
 
 SSH = "22"
 DISK_GIB = 128
@@ -21,6 +21,8 @@ USER = "trainer"
 # Microsoft's image with Docker and the driver of NVIDIA's GPUs: a machine that cannot reach the internet has to find
 # them there.
 IMAGE = {"publisher": "microsoft-dsvm", "offer": "ubuntu-hpc", "sku": "2204", "version": "latest"}
+IDLE_PERCENT = 5  # of CPU: less than what any training takes, its feeding of a GPU included
+LEAST_MINUTES = 5  # of Azure's autoscaler
 NOTICE = "PT15M"  # the longest that Azure waits for a machine that it was told to delete; spot has 30 seconds
 LEAVE = "Microsoft.Compute/virtualMachineScaleSets/delete/action"  # takes instances out, not the set away
 
@@ -176,7 +178,11 @@ class Trainer(pulumi.ComponentResource):
         return {"network_api_version": "2022-11-01", "network_interface_configurations": [interface]}
 
     def _bounds(self, machines: compute.VirtualMachineScaleSet) -> None:
-        """Never under the floor, never over the maximum, whatever somebody sets."""
+        """Never under the floor, never over the maximum, and back to the floor once nothing trains.
+
+        A machine asks to leave by itself, too; but that call goes to an address of the internet, which the network
+        does not reach unless it is given a way out.
+        """
         fleet = self._args.fleet
         bounds: Any = {"minimum": str(fleet.on_demand), "maximum": str(fleet.maximum), "default": str(fleet.on_demand)}
         monitor.AutoscaleSetting(
@@ -187,10 +193,33 @@ class Trainer(pulumi.ComponentResource):
             location=self._account.location,
             target_resource_uri=machines.id,
             enabled=True,
-            profiles=[{"name": "bounds", "capacity": bounds, "rules": []}],
+            profiles=[{"name": "bounds", "capacity": bounds, "rules": [_idle(machines.id, fleet)]}],
             tags=self._ctx.tags,
             opts=self._child,
         )
+
+
+def _idle(machines: pulumi.Output[str], fleet: Fleet) -> Any:
+    """Azure sees no containers, so what idles is told by its CPUs, of all machines of the set together."""
+    minutes = f"PT{max(fleet.idle_minutes, LEAST_MINUTES)}M"
+    return {
+        "metric_trigger": {
+            "metric_name": "Percentage CPU",
+            "metric_resource_uri": machines,
+            "time_grain": "PT1M",
+            "time_window": minutes,
+            "statistic": "Average",
+            "time_aggregation": "Maximum",
+            "operator": "LessThan",
+            "threshold": IDLE_PERCENT,
+        },
+        "scale_action": {
+            "direction": "Decrease",
+            "type": "ExactCount",
+            "value": str(fleet.on_demand),
+            "cooldown": minutes,
+        },
+    }
 
 
 def _disk(disk_key: pulumi.Output[str]) -> dict[str, Any]:

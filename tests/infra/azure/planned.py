@@ -71,6 +71,11 @@ class Planned:
             for row in document["resources"]
             if row["type"].startswith("azure-native:")
         ]
+        self.objects: list[dict[str, Any]] = [
+            row["inputs"]
+            for row in document["resources"]
+            if row["type"].startswith("kubernetes:") and "kind" in row["inputs"]
+        ]
 
     def of_type(self, kind: str) -> list[Resource]:
         """The resources of a type (`storage:StorageAccount`)."""

@@ -6,9 +6,13 @@ from typing import Any
 import pytest
 
 from infra.azure.names import Account
-from infra.azure.rights import grantable
+from infra.azure.rights import BEYOND, BUILT_IN, OURS, grantable
 from infra.context import Context
+from localcloud.evaluation import evaluate
+from localcloud.plan import graph
+from localcloud.project import load
 from tests.infra.azure.planned import SUBSCRIPTION, Planned, planned
+from tests.plans.plans import ROOT
 
 SUBJECT = "repo:example@1234567/groundwork@7654321:"
 
@@ -130,6 +134,26 @@ def test_no_role_of_ours_has_a_star(plan: Planned) -> None:
     for row in plan.of_type("authorization:RoleDefinition"):
         (permission,) = row.inputs["permissions"]
         assert not [action for actions in permission.values() for action in actions if "*" in action]
+
+
+def test_an_apply_identity_may_give_every_role_that_an_environment_gives_and_set_all_that_it_sets_outside() -> None:
+    """The whole of prod, which has every part: what is missing here would fail the first deployment."""
+    whole = load(ROOT, "prod", ['groundwork:clouds=["azure"]'])
+    rows = graph(evaluate(whole, lambda _severity, _message: None))["resources"]
+    inputs = {kind: [row["inputs"] for row in rows if row["type"] == f"azure-native:{kind}"] for kind in (
+        "authorization:RoleDefinition", "authorization:RoleAssignment", "network:FlowLog", "security:Pricing",
+        "monitor:DiagnosticSetting",
+    )}  # fmt: skip # a table
+    assert {row["roleName"].rpartition("-prod-")[2] for row in inputs["authorization:RoleDefinition"]} == set(OURS)
+    given = {row["roleDefinitionId"].rpartition("/")[2] for row in inputs["authorization:RoleAssignment"]}
+    assert {role for role in given if role[14] == "4"} <= set(BUILT_IN)  # version 4 of UUIDs: Azure's own
+    outside = [row["resourceUri"] for row in inputs["monitor:DiagnosticSetting"]]
+    assert {uri.count("/") for uri in outside if "/resourceGroups/" not in uri} == {2}  # the subscription itself
+    assert "Microsoft.Insights/diagnosticSettings/write" in BEYOND
+    assert {row["resourceGroupName"] for row in inputs["network:FlowLog"]} == {"NetworkWatcherRG"}
+    assert "Microsoft.Network/networkWatchers/flowLogs/write" in BEYOND
+    assert inputs["security:Pricing"]
+    assert "Microsoft.Security/pricings/write" in BEYOND
 
 
 def test_groups_are_kept_from_a_mistake(plan: Planned) -> None:

@@ -62,7 +62,7 @@ def test_a_gpu_is_chosen_by_need(accelerator: Accelerator) -> None:
 
 
 @pytest.mark.parametrize("floor", [0, 1, 3])
-def test_so_many_machines_as_the_floor_are_never_spot_and_no_more_than_the_maximum_run(floor: int) -> None:
+def test_the_floor_is_never_spot_the_maximum_holds_and_an_idle_set_goes_back_to_its_floor(floor: int) -> None:
     plan = trainer(on_demand=floor)
     row = plan.only("compute:VirtualMachineScaleSet")
     assert row.inputs["priorityMixPolicy"] == {
@@ -75,7 +75,11 @@ def test_so_many_machines_as_the_floor_are_never_spot_and_no_more_than_the_maxim
     assert bounds["targetResourceUri"] == row.outputs["id"]
     (profile,) = bounds["profiles"]
     assert profile["capacity"] == {"minimum": str(floor), "maximum": "4", "default": str(floor)}
-    assert profile["rules"] == []
+    (idle,) = profile["rules"]
+    assert idle["metricTrigger"]["metricResourceUri"] == row.outputs["id"]
+    assert (idle["metricTrigger"]["metricName"], idle["metricTrigger"]["timeWindow"]) == ("Percentage CPU", "PT20M")
+    assert idle["scaleAction"]["direction"] == "Decrease"
+    assert (idle["scaleAction"]["type"], idle["scaleAction"]["value"]) == ("ExactCount", str(floor))
 
 
 def test_only_the_key_opens_a_machine_and_only_from_the_listed_networks(
