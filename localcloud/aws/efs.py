@@ -222,7 +222,7 @@ def delete_policy(account: Account, id_: str, _: Properties) -> None:
     try:
         if_found(efs.delete_file_system_policy, "FileSystemNotFound", "PolicyNotFound", FileSystemId=id_)
     except ClientError as error:
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] != 500:  # noqa: PLR2004 - as above
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] != 500:
             raise
         efs.put_file_system_policy(FileSystemId=id_, Policy=NOTHING)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections import defaultdict
+from keyword import iskeyword
 from typing import Any
 
 import pytest
@@ -62,17 +63,25 @@ def test_outputs_have_what_the_sdk_declares_and_nothing_else(bench: Bench, name:
 # samples whose declared inputs an id alone does not tell
 NOT_IMPORTABLE = {
     "alias-without-name": "an alias tells its key's id, not that the ARN was declared",
+    "machines-of-one-template": "the cloud tells the template's name and its id",
     "validation": "the id is a time",
     "versioning-with-mfa-delete-off": "S3 does not tell what never was on",
 }
 # kinds whose `read` needs the declared form of a property to recognise it
 READ_WITH_INPUTS = {
+    "aws:apigatewayv2/authorizer:Authorizer",
+    "aws:apigatewayv2/integration:Integration",
+    "aws:apigatewayv2/route:Route",
+    "aws:apigatewayv2/stage:Stage",
     "aws:appautoscaling/policy:Policy",
     "aws:appautoscaling/target:Target",
+    "aws:cloudwatch/eventTarget:EventTarget",
+    "aws:cloudwatch/logMetricFilter:LogMetricFilter",
     "aws:ec2/route:Route",
     "aws:ec2/securityGroup:SecurityGroup",
     "aws:ecs/service:Service",
     "aws:ecs/taskDefinition:TaskDefinition",
+    "aws:lambda/permission:Permission",
     "aws:lb/listener:Listener",
     "aws:lb/targetGroup:TargetGroup",
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
@@ -100,7 +109,8 @@ def sdk_class(token: str) -> Any:
     import pulumi_aws  # noqa: PLC0415 - one second, and only these tests need it
 
     service, _, rest = token.removeprefix("aws:").partition("/")
-    found = getattr(getattr(pulumi_aws, service), rest.partition(":")[2])
+    module = f"{service}_" if iskeyword(service) else service
+    found = getattr(getattr(pulumi_aws, module), rest.partition(":")[2])
     assert found.pulumi_type == token
     return found
 
