@@ -3,7 +3,7 @@
 #
 #   CLOUD         aws, gcp or azure
 #   IMAGE         what runs, by digest
-#   COMMAND       how, in place of the image's entry point: a JSON list
+#   COMMAND       how: the arguments of the image's entry point, a JSON list
 #   ENVIRONMENT   its variables: a JSON object
 #   SHARED        what is mounted at /mnt/shared: fs-… (EFS) or HOST:/EXPORT (NFS)
 #   IDLE_MINUTES  after so many without a running container the machine leaves MACHINES and shuts down
@@ -167,8 +167,7 @@ arguments() {
 import json, sys
 command, environment, image = json.loads(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3]
 variables = [part for name, value in environment.items() for part in ("--env", f"{name}={value}")]
-entry = ["--entrypoint", command[0]] if command else []
-sys.stdout.write("".join(part + "\0" for part in [*variables, *entry, image, *command[1:]]))
+sys.stdout.write("".join(part + "\0" for part in [*variables, image, *command]))
 PYTHON
 }
 

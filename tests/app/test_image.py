@@ -43,9 +43,8 @@ def test_the_image_has_a_health_check_of_the_route_that_needs_no_model() -> None
     assert "/healthz" in check
 
 
-def test_a_command_takes_the_place_of_the_whole_default() -> None:
-    assert instructions()[-1] == 'CMD ["python", "-m", "app", "serve"]'
-    assert not [line for line in instructions() if line.startswith("ENTRYPOINT")]
+def test_what_a_part_of_the_infrastructure_runs_are_arguments_of_the_app() -> None:
+    assert instructions()[-2:] == ['ENTRYPOINT ["python", "-m", "app"]', 'CMD ["serve"]']
 
 
 def test_the_build_context_holds_what_the_release_hashes_and_nothing_else() -> None:

@@ -55,7 +55,7 @@ class Machine:
             "WORK": str(path / "work"),
             "CLOUD": cloud,
             "IMAGE": IMAGES[cloud],
-            "COMMAND": json.dumps([sys.executable, str(HERE / "boot/counting.py"), "5"]),
+            "COMMAND": json.dumps([str(HERE / "boot/counting.py"), "5"]),
             "ENVIRONMENT": json.dumps({"STEPS": str(self.steps)}),
             "SHARED": "where:/shared",
             "IDLE_MINUTES": "0",
@@ -147,7 +147,7 @@ def test_the_container_runs_the_command_with_the_environment_and_the_shared_file
     assert f"ODD={odd['ODD']}" in run
     assert f"{machine.shared}:/mnt/shared" in run
     assert run[run.index("--network") + 1] == "host"
-    assert run[run.index("--entrypoint") + 1] == sys.executable
+    assert "--entrypoint" not in run
     assert run[-3:] == [IMAGES["aws"], str(HERE / "boot/counting.py"), "5"]
     assert {"awslogs-group=group", "awslogs-region=eu-central-1", f"awslogs-stream={NAME}"} <= set(run)
 
@@ -159,7 +159,7 @@ def test_an_interruption_leads_to_a_checkpoint_from_which_the_next_machine_goes_
     shared, steps = tmp_path / "shared", tmp_path / "steps"
     slow = {
         "ENVIRONMENT": json.dumps({"STEPS": str(steps), "SECONDS_A_STEP": "0.1"}),
-        "COMMAND": json.dumps([sys.executable, str(HERE / "boot/counting.py"), "30"]),
+        "COMMAND": json.dumps([str(HERE / "boot/counting.py"), "30"]),
     }
     first = Machine(tmp_path / "first", metadata, cloud, shared, **slow)
     first.steps = steps
@@ -221,9 +221,7 @@ def test_training_that_fails_keeps_its_checkpoint_and_the_machine_shuts_down_whe
 
 def test_a_running_checkpoint_is_copied_before_any_notice(tmp_path: Path, metadata: Metadata) -> None:
     program = "import os, pathlib, time; pathlib.Path(os.environ['CHECKPOINTS'], 'a').write_text('1'); time.sleep(60)"
-    machine = Machine(
-        tmp_path, metadata, "gcp", tmp_path / "shared", COMMAND=json.dumps([sys.executable, "-c", program])
-    )
+    machine = Machine(tmp_path, metadata, "gcp", tmp_path / "shared", COMMAND=json.dumps(["-c", program]))
     process = machine.start()
     checkpoints = machine.shared / "checkpoints"
     try:

@@ -49,7 +49,7 @@ def curl(arguments: list[str]) -> int:
 
 
 def run(arguments: list[str]) -> int:
-    environment, folders, entry, rest = {}, {}, [], list(arguments)
+    environment, folders, rest = {}, {}, list(arguments)
     flags = ("--init",)
     while rest[0].startswith("--"):
         option = rest.pop(0)
@@ -60,10 +60,8 @@ def run(arguments: list[str]) -> int:
             environment[value.partition("=")[0]] = value.partition("=")[2]
         elif option == "--volume":
             folders[value.partition(":")[2]] = value.partition(":")[0]
-        elif option == "--entrypoint":
-            entry = [value]
     environment["CHECKPOINTS"] = folders[environment["CHECKPOINTS"]]  # no file system of its own here
-    process = subprocess.Popen([*entry, *rest[1:]], env={"PATH": os.environ["PATH"], **environment})
+    process = subprocess.Popen([sys.executable, *rest[1:]], env={"PATH": os.environ["PATH"], **environment})
     RUNNING.write_text(str(process.pid))
     code = process.wait()
     RUNNING.unlink()
