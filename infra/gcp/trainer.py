@@ -22,7 +22,8 @@ DISK_GIB = 100
 USER = "trainer"  # whom the SSH key logs in as
 # Google's image with Docker, NFS and NVIDIA's driver, which sleeps where there is no GPU: the newest at each change of
 # the template. Source: Deep Learning VM Images, "Choose an image".
-IMAGE = "projects/deeplearning-platform-release/global/images/family/common-cu129-ubuntu-2204-nvidia-580"
+FAMILY = "common-cu129-ubuntu-2204-nvidia-580"
+IMAGE = f"projects/deeplearning-platform-release/global/images/family/{FAMILY}"
 HASHED = 8  # hexadecimal characters of what a machine runs, in its template's name: a template cannot be altered
 
 
