@@ -25,10 +25,10 @@ FIELDS = {
     "field": "Field",
     "equals": "Equals",
     "notEquals": "NotEquals",
-    "startsWith": "StartsWith",
-    "notStartsWith": "NotStartsWith",
-    "endsWith": "EndsWith",
-    "notEndsWith": "NotEndsWith",
+    "startsWiths": "StartsWith",
+    "notStartsWiths": "NotStartsWith",
+    "endsWiths": "EndsWith",
+    "notEndsWiths": "NotEndsWith",
 }
 
 

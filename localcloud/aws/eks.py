@@ -106,12 +106,7 @@ def update_cluster(account: Account, name: str, old: Properties, new: Properties
     if changed(old, new, "accessConfig") and new.get("accessConfig"):
         mode = new["accessConfig"]["authenticationMode"]
         eks.update_cluster_config(name=name, accessConfig={"authenticationMode": mode})
-    _retag(account, f"cluster/{name}", old, new)
-
-
-def _retag(account: Account, what: str, old: Properties, new: Properties) -> None:
-    eks = account.client("eks")
-    arn = what if what.startswith("arn:") else _arn(account, what)
+    arn = _arn(account, f"cluster/{name}")
     retag(
         old,
         new,
@@ -156,7 +151,7 @@ def read_nodes(account: Account, id_: str, inputs: Properties) -> Properties | N
     about = _nodes(account, id_)
     if about is None:
         return None
-    template = about.get("launchTemplate")
+    template = {key: it for key, it in about.get("launchTemplate", {}).items() if inputs or key != "name"}
     groups = about.get("resources", {}).get("autoScalingGroups", [])
     return {
         **{wire: about.get(cloud) for wire, cloud in OF_NODES.items() if wire != "launchTemplate"},
@@ -177,7 +172,7 @@ def read_nodes(account: Account, id_: str, inputs: Properties) -> Properties | N
 
 
 def update_nodes(account: Account, id_: str, old: Properties, new: Properties) -> None:
-    """Scale, labels, how it is renewed, and tags."""
+    """Scale, labels, and how it is renewed."""
     cluster, _, name = id_.partition(":")
     before, after = old.get("labels") or {}, new.get("labels") or {}
     said: dict[str, Any] = {}
@@ -190,8 +185,6 @@ def update_nodes(account: Account, id_: str, old: Properties, new: Properties) -
         said["labels"] = {"addOrUpdateLabels": after, "removeLabels": gone}
     if said:
         account.client("eks").update_nodegroup_config(clusterName=cluster, nodegroupName=name, **said)
-    if (old.get("tags") or {}) != (new.get("tags") or {}):
-        _retag(account, _nodes(account, id_)["nodegroupArn"], old, new)
 
 
 def delete_nodes(account: Account, id_: str, _: Properties) -> None:
@@ -249,11 +242,12 @@ KINDS = (
         list=list_nodes,
         read_back=frozenset([*OF_NODES, "clusterName", "nodeGroupName", "tags", "updateConfig"]),
         computed=frozenset(["amiType", "capacityType", "diskSize", "instanceTypes", "updateConfig", "version"]),
-        # version and launchTemplate: the emulator answers UpdateNodegroupVersion with a 404; AWS changes them in place
+        # AWS changes these in place: version and launchTemplate, but the emulator answers UpdateNodegroupVersion with a
+        # 404; tags, but it knows those of clusters alone
         replaces=frozenset(
             [
                 *("amiType", "capacityType", "clusterName", "diskSize", "instanceTypes", "launchTemplate"),
-                *("nodeGroupName", "nodeRoleArn", "subnetIds", "version"),
+                *("nodeGroupName", "nodeRoleArn", "subnetIds", "tags", "version"),
             ]
         ),
         unordered=frozenset(["subnetIds"]),

@@ -27,7 +27,7 @@ def data_events(prefix: str) -> list[dict[str, Any]]:
             "fieldSelectors": [
                 {"field": "eventCategory", "equals": ["Data"]},
                 {"field": "resources.type", "equals": ["AWS::S3::Object"]},
-                {"field": "resources.ARN", "startsWith": [f"arn:aws:s3:::{prefix}"]},
+                {"field": "resources.ARN", "startsWiths": [f"arn:aws:s3:::{prefix}"]},
             ],
         },
     ]

@@ -97,13 +97,11 @@ SAMPLES = {
             "scalingConfig": {**SCALE, "maxSize": 5},
             "updateConfig": {"maxUnavailable": 2},
             "labels": {"app": "other", "zone": "a"},
-            "tags": OTHER_TAGS,
         },
         behind={
             "scalingConfig": change_nodes(scalingConfig={**SCALE, "maxSize": 100}),
             "updateConfig": change_nodes(updateConfig={"maxUnavailable": 9}),
             "labels": change_nodes(labels={"addOrUpdateLabels": {"app": "x"}}),
-            "tags": tag,
         },
     ),
     "nodes-with-disks": Sample(

@@ -44,7 +44,6 @@ SAMPLES = {
             "tags": TAGS,
         },
         changes={
-            "name": "predictions",
             "description": "changed",
             "version": None,
             "disableExecuteApiEndpoint": True,
