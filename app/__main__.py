@@ -55,7 +55,12 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument("--output", type=Path, required=True, metavar="FILE")
     table(generate)
     train = add("train", "Stores the table as a data version, and a model fitted to it.", _train)
-    train.add_argument("--data", type=Path, metavar="CSV", help="your own table instead of the generated one")
+    train.add_argument(
+        "--data",
+        type=Path,
+        metavar="CSV",
+        help="your own table, not the landed (incoming/people.csv) or the generated one",
+    )
     table(train)
     evaluate = add("evaluate", "Measures a model on the held-out rows of its data.", _evaluate)
     publish = add("publish", "Makes an evaluated model the one that is served.", _publish)
@@ -93,8 +98,9 @@ def _generate(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    people, source = _table(options)
-    answer = jobs.train(people, source, options.seed, _store("DATA_STORE"), _store("MODEL_STORE"))
+    data = _store("DATA_STORE")
+    people, source = (None if options.data else jobs.landed(data)) or _table(options)
+    answer = jobs.train(people, source, options.seed, data, _store("MODEL_STORE"))
     what = "is trained" if answer["created"] else "was there already: same data, same model"
     return _say(
         f"Model {answer['version']} {what} ({answer['rows']} people, data {answer['data_version']}, "

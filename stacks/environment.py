@@ -18,6 +18,7 @@ from infra.shape import (
 from stacks.settings import Settings
 
 PEOPLE, MODEL, LAKE = "people/", "height-weight/", "lake/"  # training data; the model; predictions made
+LANDING = PEOPLE + "incoming/"  # where a new table starts the retraining; what training writes must not
 AUDIT_DAYS = 365
 
 
@@ -79,7 +80,7 @@ class Environment(pulumi.ComponentResource):
                 tuple(Step(job, (job,)) for job in ("train", "evaluate", "publish")),
                 deploys=predict,
                 starts_on=data,
-                prefix=PEOPLE,
+                prefix=LANDING,
                 schedule=settings.retrain,
             ),
         )
