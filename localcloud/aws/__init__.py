@@ -72,3 +72,6 @@ FAMILIES = (
 )
 
 KINDS: dict[str, Kind] = {kind.token: kind for family in FAMILIES for kind in family.KINDS}
+
+# type → why the emulator has nothing of it: its resources are in the state alone
+RECORDED: dict[str, str] = {token: kind.recorded for token, kind in KINDS.items() if kind.recorded}

@@ -189,7 +189,7 @@ def update_nodes(account: Account, id_: str, old: Properties, new: Properties) -
 
 def delete_nodes(account: Account, id_: str, _: Properties) -> None:
     """With its machines."""
-    cluster, _, name = id_.partition(":")
+    cluster, name = id_.split(":", 1)
     if_found(account.client("eks").delete_nodegroup, GONE, clusterName=cluster, nodegroupName=name)
 
 

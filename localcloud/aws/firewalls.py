@@ -101,7 +101,7 @@ def associate(account: Account, inputs: Properties, _: Tags) -> str:
 
 def read_association(account: Account, id_: str, _: Properties) -> Properties | None:
     """Whether the list is the one that stands before the resource."""
-    acl, _, resource = id_.partition(",")
+    acl, resource = id_.split(",", 1)
     answer = if_found(account.client("wafv2").get_web_acl_for_resource, GONE, ResourceArn=resource)
     if not answer or answer.get("WebACL", {}).get("ARN") != acl:
         return None

@@ -93,7 +93,7 @@ def list_zones(account: Account) -> Iterator[tuple[str, Tags]]:
 def find_zone(account: Account, inputs: Properties) -> str | None:
     """By its name."""
     row = _zone_of(account, inputs["name"])
-    return row and row["Id"].removeprefix("/hostedzone/")
+    return str(row["Id"]).removeprefix("/hostedzone/") if row else None
 
 
 def _records(account: Account, zone: str) -> list[Any]:
@@ -137,8 +137,8 @@ def _live(account: Account, zone: str, name: str, kind: str) -> Any:
 
 def read_record(account: Account, id_: str, inputs: Properties) -> Properties | None:
     """Names may begin with _, so that what is between the first _ and the last is the name."""
-    zone, _, rest = id_.partition("_")
-    name, _, kind = rest.rpartition("_")
+    zone, rest = id_.split("_", 1)
+    name, kind = rest.rsplit("_", 1)
     about = _live(account, zone, name, kind)
     if about is None:
         return None
@@ -171,8 +171,8 @@ def update_record(account: Account, _: str, __: Properties, new: Properties) -> 
 
 def delete_record(account: Account, id_: str, _: Properties) -> None:
     """Route 53 wants it told just as it is."""
-    zone, _, rest = id_.partition("_")
-    name, _, kind = rest.rpartition("_")
+    zone, rest = id_.split("_", 1)
+    name, kind = rest.rsplit("_", 1)
     about = _live(account, zone, name, kind)
     if about is not None:
         _change(account, zone, "DELETE", about)

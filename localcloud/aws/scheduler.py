@@ -30,7 +30,7 @@ def create_schedule(account: Account, inputs: Properties, _: Tags) -> str:
 
 def read_schedule(account: Account, id_: str, inputs: Properties) -> Properties | None:
     """One call tells all, and the retries that AWS chooses where none are declared."""
-    group, _, name = id_.partition("/")
+    group, name = id_.split("/", 1)
     about = if_found(account.client("scheduler").get_schedule, GONE, GroupName=group, Name=name)
     if about is None:
         return None
@@ -48,7 +48,7 @@ def update_schedule(account: Account, _: str, __: Properties, new: Properties) -
 
 def delete_schedule(account: Account, id_: str, _: Properties) -> None:
     """The group stays."""
-    group, _, name = id_.partition("/")
+    group, name = id_.split("/", 1)
     if_found(account.client("scheduler").delete_schedule, GONE, GroupName=group, Name=name)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from localcloud.aws import KINDS
+from localcloud.aws import KINDS, RECORDED
 from localcloud.aws.provider import known_inputs
 from tests.plans.plans import ENVIRONMENTS, plan_of
 
@@ -25,7 +25,6 @@ def test_every_input_that_a_plan_gives_to_aws_is_read_back_or_known_to_be_lost(s
 
 
 def test_what_is_in_the_state_alone_says_why() -> None:
-    recorded = {token: kind.recorded for token, kind in KINDS.items() if kind.recorded}
-    assert recorded
-    assert all(set(KINDS[token].kept.values()) == {why} for token, why in recorded.items())
-    assert not any(kind.list or kind.find or kind.read_back for kind in KINDS.values() if kind.recorded)
+    assert RECORDED
+    assert all(set(KINDS[token].kept.values()) == {why} for token, why in RECORDED.items())
+    assert not any(KINDS[token].list or KINDS[token].find or KINDS[token].read_back for token in RECORDED)
