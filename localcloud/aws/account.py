@@ -101,7 +101,7 @@ class Account:
                     config=Config(
                         retries={"max_attempts": 2},
                         s3={"addressing_style": "path"},
-                        max_pool_connections=16,
+                        max_pool_connections=IDLE_CONNECTIONS,
                         connect_timeout=5,
                         read_timeout=60,
                         proxies={},
@@ -139,6 +139,10 @@ class Account:
         """The partition of ARNs; emulators serve the commercial one."""
         return "aws"
 
+
+# Connections that a client keeps open for later calls. A program has up to one client for each service, region and
+# provider; the emulator serves a limited number of connections, and who comes when all are taken waits for one to close.
+IDLE_CONNECTIONS = 1
 
 # boto3's word for a key → the provider's input, the environment's variable
 KEYS = {
