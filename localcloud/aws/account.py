@@ -141,7 +141,7 @@ class Account:
 
 
 # Connections that a client keeps open for later calls. A program has up to one client for each service, region and
-# provider; the emulator serves a limited number of connections, and who comes when all are taken waits for one to close.
+# provider; the emulator serves a limited number of connections, and who comes when all are taken waits for one to end.
 IDLE_CONNECTIONS = 1
 
 # boto3's word for a key → the provider's input, the environment's variable

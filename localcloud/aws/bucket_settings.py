@@ -316,7 +316,7 @@ KINDS = (
         kept={
             "rules.filter": "always an empty prefix",
             "rules.sourceSelectionCriteria": "lost by PutBucketReplication",
-            "rules.deleteMarkerReplication.status": "always Disabled",
+            "rules.deleteMarkerReplication": "always Disabled",
         },
         unordered=frozenset(["rules"]),
     ),

@@ -153,9 +153,9 @@ COPIES = {
                 replication("STANDARD", sourceSelectionCriteria={"sseKmsEncryptedObjects": {"status": "Enabled"}}),
                 lambda a, i: replicated(a, i).get("SourceSelectionCriteria"),
             ),
-            "rules.deleteMarkerReplication.status": (
+            "rules.deleteMarkerReplication": (
                 replication("STANDARD", deleteMarkerReplication={"status": "Enabled"}),
-                lambda a, i: replicated(a, i)["DeleteMarkerReplication"]["Status"],
+                lambda a, i: {"status": replicated(a, i)["DeleteMarkerReplication"]["Status"]},
             ),
         },
     ),
