@@ -76,10 +76,6 @@ class Steps:
             if self._live is None:
                 self._print(step)
 
-    def note(self, text: str) -> None:
-        """A line that stays, above the list."""
-        self.console.print(Text(text), soft_wrap=True)
-
     def _print(self, step: Step) -> None:
         mark = MARKS.get(step.state, ("…", ""))[0]
         self.console.print(Text(f"{mark} {step.title:16}{step.elapsed:6.1f} s   {step.detail}"), soft_wrap=True)
