@@ -83,7 +83,7 @@ def up(steps: Steps, options: argparse.Namespace) -> Text:
     task = _serve(steps, running, found, region, model["version"])
     with steps.step("Prediction") as step:
         answer = _predict(task)
-        step.say(answer)
+        step.say(f"{json.loads(answer)['weight']} lb for {HEIGHT} in")
     with steps.step("Access") as step:
         rows = _tried(running, found, region)
         step.say(f"{sum(row.allowed for row in rows)} calls allowed, {sum(not row.allowed for row in rows)} refused")
