@@ -7,6 +7,7 @@ model is trained and published, the deployed service runs as a process, and a pr
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import signal
@@ -22,6 +23,7 @@ from typing import Any, NamedTuple
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
 from rich.text import Text
 
 from app.release import code_hash
@@ -56,7 +58,7 @@ def main() -> int:
     try:
         with Steps() as steps:
             summary = {"up": up, "down": down, "preview": preview}[options.command](steps, options)
-        steps.console.print(summary, soft_wrap=True)
+        Console(highlight=False).print(summary, soft_wrap=True)  # steps and errors go to standard error
     except (LocalcloudError, BotoCoreError, ClientError) as error:
         steps.console.print(Text(f"\nerror: {error}", style="red"), soft_wrap=True)
         return 1
@@ -81,7 +83,7 @@ def up(steps: Steps, options: argparse.Namespace) -> Text:
     task = _serve(steps, running, found, region, model["version"])
     with steps.step("Prediction") as step:
         answer = _predict(task)
-        step.say(answer)
+        step.say(f"{json.loads(answer)['weight']} lb for {HEIGHT} in")
     with steps.step("Access") as step:
         rows = _tried(running, found, region)
         step.say(f"{sum(row.allowed for row in rows)} calls allowed, {sum(not row.allowed for row in rows)} refused")
@@ -212,14 +214,17 @@ def _serve(
     repository = found["registry"].partition("/")[2]
     service = found["service"]
     with steps.step("Service") as step:
-        task = processes.start(
-            PROCESSES,
-            running,
-            cluster=service["cluster"],
-            service=service["name"],
-            region=region,
-            images={repository: Command((*APP, "serve"), ROOT)},
-        )
+        try:
+            task = processes.start(
+                PROCESSES,
+                running,
+                cluster=service["cluster"],
+                service=service["name"],
+                region=region,
+                images={repository: Command((*APP, "serve"), ROOT)},
+            )
+        except processes.PortInUseError as error:
+            raise LocalcloudError(f"{error} Another port: make up PORT=8090") from None
         step.say(f"{task.url}  waiting until it is ready")
         _wait_until_ready(task, version)
         step.say(f"{task.url}, {'was running' if task.happened == 'running' else task.happened}")
@@ -327,4 +332,5 @@ def _counted(kinds: Counter[str]) -> str:
 
 
 if __name__ == "__main__":
+    gc.disable()  # one short run: looking for garbage took a quarter of it, and found none worth having
     sys.exit(main())

@@ -37,6 +37,10 @@ class ProcessError(LocalcloudError):
     """A process that cannot be started, or one that ended with an error; a sentence with the log's place."""
 
 
+class PortInUseError(ProcessError):
+    """The port that a service was deployed with is somebody else's."""
+
+
 @dataclass(frozen=True)
 class Command:
     """What an image stands for: words to run, and the directory to run them in."""
@@ -286,7 +290,7 @@ def _require_free(port: int, service: str) -> None:
                 probe.bind(("127.0.0.1", port))
                 return
         if time.monotonic() >= deadline:
-            raise ProcessError(
+            raise PortInUseError(
                 f"Port {port}, which the service {service!r} was deployed with, is in use by another process. "
                 "Stop that process, or deploy the service with another port."
             )

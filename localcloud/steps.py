@@ -76,10 +76,6 @@ class Steps:
             if self._live is None:
                 self._print(step)
 
-    def note(self, text: str) -> None:
-        """A line that stays, above the list."""
-        self.console.print(Text(text), soft_wrap=True)
-
     def _print(self, step: Step) -> None:
         mark = MARKS.get(step.state, ("…", ""))[0]
         self.console.print(Text(f"{mark} {step.title:16}{step.elapsed:6.1f} s   {step.detail}"), soft_wrap=True)
@@ -91,11 +87,11 @@ class Steps:
                     self._print(step)
 
     def _table(self) -> Table:
-        table = Table.grid(padding=(0, 2))
+        table = Table.grid(padding=(0, 2), expand=True)
         table.add_column(width=1)
-        table.add_column(min_width=14)
-        table.add_column(justify="right", min_width=7)
-        table.add_column(overflow="ellipsis", no_wrap=True)
+        table.add_column(width=14, no_wrap=True)
+        table.add_column(width=7, justify="right", no_wrap=True)
+        table.add_column(overflow="ellipsis", no_wrap=True, ratio=1)  # what does not fit is cut here, and only here
         for step in self._steps:
             frame = FRAMES[int(time.monotonic() * 10) % len(FRAMES)]
             mark, style = MARKS.get(step.state, (frame, "cyan"))

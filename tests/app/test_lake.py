@@ -96,10 +96,8 @@ def test_appending_never_waits_and_what_does_not_fit_is_counted() -> None:
     lake = store.lake(batch=1, capacity=5)
     lake.append(record())
     assert until(lake._queue.empty)
-    start = time.monotonic()
     for _ in range(100):
-        lake.append(record())
-    assert time.monotonic() - start < 0.5
+        lake.append(record())  # while writes hang: an append that waited would never come back
     assert store.outcomes["dropped"] >= 90
     store.open.set()
     lake.stop()
@@ -140,7 +138,6 @@ def test_a_stop_does_not_wait_for_a_store_that_hangs() -> None:
     store.open.clear()
     lake = store.lake()
     lake.append(record())
-    start = time.monotonic()
-    lake.stop(timeout=0.2)
-    assert time.monotonic() - start < 2
+    lake.stop(timeout=0.2)  # it would never come back if it waited for the write
+    assert store.outcomes["written"] == 0
     store.open.set()

@@ -32,6 +32,7 @@ class Cloud:
     calls: list[tuple[str, str]] = field(default_factory=list)
     fail: dict[str, BaseException] = field(default_factory=dict)
     before: Callable[[str, str], None] = lambda _verb, _name: None
+    checking: Callable[[str], None] = lambda _name: None
     ids: Any = field(default_factory=lambda: itertools.count(1))
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -57,7 +58,7 @@ class Provider:
         return token.startswith("test:")
 
     def check(self, _token: str, urn: str, inputs: Properties, _old: Properties | None) -> Properties:
-        self.cloud.before("check", urn.rsplit("::", 1)[1])
+        self.cloud.checking(urn.rsplit("::", 1)[1])
         return {"default": "yes", **inputs}
 
     def diff(self, _token: str, old: Properties, new: Properties) -> Change:

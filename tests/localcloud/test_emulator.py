@@ -63,12 +63,19 @@ def kill(found: emulator.Emulator) -> None:
 
 
 def taken(port: int) -> socket.socket:
-    """Another program that listens on the port."""
+    """Another program that listens on the port; what was killed may take a moment to give it back."""
     held = socket.socket()
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    held.bind(("127.0.0.1", port))
-    held.listen()
-    return held
+    deadline = time.monotonic() + 5
+    while True:
+        try:
+            held.bind(("127.0.0.1", port))
+            held.listen()
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        else:
+            return held
 
 
 def test_a_running_emulator_is_found_again_and_not_started_twice(cloud: emulator.Emulator) -> None:

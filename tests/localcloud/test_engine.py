@@ -174,7 +174,7 @@ def test_a_creation_that_was_killed_is_adopted_and_not_made_twice(world: World) 
     world.program('Thing("a", value="1")')
     child = os.fork()
     if child == 0:
-        world.cloud.before = lambda verb, _name: os._exit(9) if verb == "create" else None
+        world.cloud.before = lambda _verb, _name: os._exit(9)
         world.up()
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
@@ -200,14 +200,13 @@ def test_a_creation_that_was_cut_off_stays_written_down_until_its_end_is_known(w
         world.up('Thing("a")')
     saved, seen = threading.Event(), []
 
-    def before(verb: str, name: str) -> None:
-        if (verb, name) == ("create", "b"):
-            saved.set()
-        if (verb, name) == ("check", "a"):
+    def wait_for_the_save_of_b(name: str) -> None:
+        if name == "a":
             assert saved.wait(10)
             seen.extend(left_open(world))
 
-    world.cloud.before = before
+    world.cloud.before = lambda verb, name: saved.set() if (verb, name) == ("create", "b") else None
+    world.cloud.checking = wait_for_the_save_of_b
     world.up('Thing("b"); Thing("a")')
     assert "a" in seen
     assert len(world.cloud.resources) == 2

@@ -28,13 +28,14 @@ def known_difference(case: Case) -> bool:
 
     AWS documents that a session policy does not limit what a resource policy grants to the session's own ARN;
     the package limits it. And where AWS leaves open what a statement means (a variable without a value under a
-    negation, ForAnyValue with IfExists), a deny of ours applies and an allow does not; the package's differ.
+    negation, ForAnyValue with IfExists), a deny of ours applies and an allow does not; the package's differ. So there
+    we never allow what the package refuses.
     """
     if SESSION in json.dumps(case.resource_policy) and case.session is not None:
         return True
     documents = [*case.identity, case.resource_policy, case.boundary, case.session]
     statements = [statement for document in documents if document for statement in document["Statement"]]
-    return any(_unclear(statement) for statement in statements)
+    return case.decide().verdict != "Allow" and any(_unclear(statement) for statement in statements)
 
 
 def _unclear(statement: dict[str, Any]) -> bool:

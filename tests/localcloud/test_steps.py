@@ -94,3 +94,12 @@ def test_in_a_terminal_the_list_is_redrawn_and_ends_with_the_marks() -> None:
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", file.getvalue())
     assert "✗" in text.splitlines()[-1]
     assert "✓" in text.splitlines()[-2]
+
+
+def test_in_a_narrow_terminal_only_what_a_step_says_is_cut() -> None:
+    file = io.StringIO()
+    shown = Steps(Console(file=file, force_terminal=True, width=60, color_system=None))
+    with shown, shown.step("Infrastructure") as step:
+        step.say("x" * 200)
+    last = [line for line in file.getvalue().splitlines() if "Infrastructure" in line][-1]
+    assert re.search(r"✓  Infrastructure +\d+\.\d s  x{20,}…", last)

@@ -6,10 +6,12 @@ import http.server
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
+from localcloud.__main__ import main
 from localcloud.aws.account import Account, EndpointRefusedError, is_loopback
 from localcloud.aws.provider import Provider, ProviderError
 from localcloud.errors import LocalcloudError
@@ -102,6 +104,23 @@ def test_a_provider_without_endpoints_is_refused_whatever_lies_around(bare: pyte
     bare.setenv("AWS_SECRET_ACCESS_KEY", "real")
     with pytest.raises(EndpointRefusedError, match="this provider has no endpoints"):
         Provider({"region": REGION, "endpoints": endpoints})
+
+
+def test_a_program_for_the_real_cloud_is_refused_in_a_sentence_and_not_a_traceback(
+    tmp_path: Path, bare: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever credentials lie around; connections to this machine's own processes are needed to run the program."""
+    bare.setenv("PULUMI_CONFIG_PASSPHRASE", "correct horse")
+    bare.setenv("AWS_ACCESS_KEY_ID", "AKIAREAL")
+    bare.setenv("AWS_SECRET_ACCESS_KEY", "real")
+    (tmp_path / "Pulumi.yaml").write_text("name: demo\nruntime: python\n")
+    (tmp_path / "Pulumi.dev.yaml").write_text("config:\n  aws:region: eu-west-1\n")
+    text = 'import pulumi\npulumi.CustomResource("aws:s3/bucket:Bucket", "b", {"bucket": "b"})\n'
+    (tmp_path / "__main__.py").write_text(text)
+    assert main(["up", "-C", str(tmp_path), "-s", "dev"]) == 1
+    said = capsys.readouterr().err
+    assert "error: localcloud applies to emulators on this machine only" in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.usefixtures("offline")
