@@ -15,7 +15,7 @@ from app import dataset, documents, model, release, training
 from app.dataset import People
 from app.documents import DocumentError
 from app.model import Model, version_of
-from app.store import AbsentError, ConflictError, DeniedError, Object, Store
+from app.store import AbsentError, ConflictError, Object, Store
 
 CURRENT = "current.json"
 CANDIDATE = "candidate.json"
@@ -81,12 +81,9 @@ def load_version(models: Store, version: str, manifest_sha256: str | None = None
 def landed(data: Store) -> tuple[People, str] | None:
     """The table that somebody put into the data store as `incoming/people.csv`, and where it came from; None if
     nobody did. Raises StoreError, and DataError where it is not what it should be."""
-    try:
-        found = data.read(LANDING, dataset.MAX_BYTES).data
-    except DeniedError:
-        raise
-    except AbsentError:
+    if not data.has(LANDING):
         return None
+    found = data.read(LANDING, dataset.MAX_BYTES).data
     return dataset.parse_csv(found, data.uri(LANDING)), f"landed, SHA-256 {documents.sha256(found)}"
 
 

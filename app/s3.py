@@ -59,6 +59,17 @@ class S3Store(Store):
         self.prefix = f"{prefix}/" if prefix else ""
         self._s3 = s3
 
+    def has(self, key: str) -> bool:
+        """By listing: S3 answers "denied" for an object that is not there to whoever may list a prefix alone."""
+        wanted = self.prefix + key
+        try:
+            listed = self._s3.list_objects_v2(Bucket=self.bucket, Prefix=wanted, MaxKeys=1)
+        except ClientError as error:
+            raise self._explained("listed", key, error) from None
+        except (BotoCoreError, OSError) as error:
+            raise self._unreachable("listed", key, error) from None
+        return any(row["Key"] == wanted for row in listed.get("Contents", []))
+
     def read_if_changed(self, key: str, etag: str | None, limit: int = MAX_BYTES) -> Object | None:
         """The object, or None if its tag still is `etag`."""
         condition = {"IfNoneMatch": etag} if etag else {}

@@ -59,6 +59,16 @@ class Store(ABC):
         assert found is not None  # noqa: S101 - without a tag to compare, there is no "unchanged"
         return found
 
+    def has(self, key: str) -> bool:
+        """Whether there is an object `key`. Raises DeniedError or StoreError."""
+        try:
+            self.read(key)
+        except DeniedError:
+            raise
+        except AbsentError:
+            return False
+        return True
+
     @abstractmethod
     def read_if_changed(self, key: str, etag: str | None, limit: int = MAX_BYTES) -> Object | None:
         """The object `key`, or None if its tag still is `etag`. Raises AbsentError, DeniedError or StoreError."""

@@ -264,9 +264,15 @@ def test_a_landed_table_that_is_none_is_refused_with_its_address(stores: Stores)
 def test_a_landing_place_that_may_not_be_read_is_not_taken_for_an_empty_one(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def denied(_key: str, _limit: int = 0) -> Any:
+    def denied(_key: str) -> bool:
         raise DeniedError("no")
 
-    monkeypatch.setattr(stores.data, "read", denied)
+    monkeypatch.setattr(stores.data, "has", denied)
     with pytest.raises(DeniedError):
         jobs.landed(stores.data)
+
+
+def test_a_store_tells_what_it_has(stores: Stores) -> None:
+    stores.data.write("incoming/people.csv.old", b"x")
+    assert not stores.data.has("incoming/people.csv")
+    assert stores.data.has("incoming/people.csv.old")
