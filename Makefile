@@ -29,6 +29,9 @@ preview: install ## Show what `make up` would change, and change nothing
 plan: install-plan ## Plan every environment without an account (STACK=dev: that one alone)
 	for stack in $(or $(STACK),$(ENVIRONMENTS)); do $(BIN)/python -m localcloud plan -C . -s $$stack || exit 1; done
 
+cost: install-plan ## Estimate what machines to train on cost: CPU, GPU, spot and on demand, an hour and a month
+	$(BIN)/python -m stacks.costs
+
 install: install-local ## Make .venv with what the local environment needs (PYTHON=... names an interpreter)
 
 install-%:
@@ -60,6 +63,9 @@ check: install-dev ## Form, lint, types and unit tests
 test: check ## Everything: check, plan inventories, end to end
 	echo "  …  plan inventories and end to end, in the random order $(SEED)"
 	$(PYTEST) -m slow
+
+parity: install-dev ## Write docs/parity.md from the plans: what is the same on each cloud, and what is not
+	$(BIN)/python -m tests.plans.features
 
 bench-up: ## Measure in a fresh clone: the install, the first up, the second up
 	.ci/bench-up
@@ -96,5 +102,5 @@ help: ## This list
 	awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-21s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .NOTPARALLEL:
-.PHONY: up down preview plan install init format lint check test bench-up clean pin-dependencies upgrade-dependencies \
+.PHONY: up down preview plan cost install init format lint check test parity bench-up clean pin-dependencies upgrade-dependencies \
 	build-image push-image docker-engine help

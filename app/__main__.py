@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app import dataset, documents, jobs
 from app.dataset import DataError, People
 from app.jobs import JobError
-from app.store import Store, StoreError, client
+from app.store import FORMS, Store, StoreError, open_store
+
+if TYPE_CHECKING:
+    from app.calls import Calls
 
 
 class SettingError(Exception):
@@ -51,7 +55,12 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument("--output", type=Path, required=True, metavar="FILE")
     table(generate)
     train = add("train", "Stores the table as a data version, and a model fitted to it.", _train)
-    train.add_argument("--data", type=Path, metavar="CSV", help="your own table instead of the generated one")
+    train.add_argument(
+        "--data",
+        type=Path,
+        metavar="CSV",
+        help="your own table, not the landed (incoming/people.csv) or the generated one",
+    )
     table(train)
     evaluate = add("evaluate", "Measures a model on the held-out rows of its data.", _evaluate)
     publish = add("publish", "Makes an evaluated model the one that is served.", _publish)
@@ -59,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--version", type=_version, help="(default: the one trained last)")
     add("rollback", "Serves the model again that was served before.", _rollback)
     add("serve", "Answers predictions until SIGTERM.", _serve)
+    add("function", "Answers predictions call by call, and stores each call.", _function)
     return parser
 
 
@@ -88,8 +98,9 @@ def _generate(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    people, source = _table(options)
-    answer = jobs.train(people, source, options.seed, _store("DATA_STORE"), _store("MODEL_STORE"))
+    data = _store("DATA_STORE")
+    people, source = (None if options.data else jobs.landed(data)) or _table(options)
+    answer = jobs.train(people, source, options.seed, data, _store("MODEL_STORE"))
     what = "is trained" if answer["created"] else "was there already: same data, same model"
     return _say(
         f"Model {answer['version']} {what} ({answer['rows']} people, data {answer['data_version']}, "
@@ -105,7 +116,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         f"Model {answer['version']}: rmse {answer['metrics']['rmse']:.3f} lb on {answer['rows']} held-out people; "
         f"predicting the mean, {answer['baseline']['rmse']:.3f} lb.",
         "evaluate",
-        answer,
+        {"event": "evaluation", "rmse": answer["metrics"]["rmse"], **answer},  # what the platform makes metrics of
     )
 
 
@@ -121,21 +132,70 @@ def _rollback(_options: argparse.Namespace) -> int:
 
 
 def _serve(_options: argparse.Namespace) -> int:
+    _log()
+    return _answer("serve", None)
+
+
+def _function(_options: argparse.Namespace) -> int:
+    """On Lambda, from call to call; elsewhere a function is a container that answers HTTP, as `serve` does."""
+    from app.calls import CallsError, open_calls  # noqa: PLC0415 - functions alone need it
+
+    _log()
+    address = os.environ.get("AWS_LAMBDA_RUNTIME_API")
+    try:
+        calls = open_calls(_setting("CALLS", "the table's address, such as CALLS=dynamodb://TABLE"))
+        return _answer_lambda(address, calls) if address else _answer("function", calls)
+    except (CallsError, SettingError, StoreError) as error:
+        problem = SettingError(str(error))
+    if address:
+        _cannot_start(address, problem)
+    raise problem
+
+
+def _log() -> None:
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for name in ("botocore", "azure", "google", "urllib3"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _answer_lambda(address: str, calls: Calls) -> int:
+    from app import function  # noqa: PLC0415 - the jobs need no Flask
+    from app.service import create_app  # noqa: PLC0415 - as above
+    from app.serving import Models  # noqa: PLC0415 - as above
+
+    models = Models(open_store(_setting("MODEL_STORE"), seconds=2.0), seconds=30.0)
+    app = create_app(models, None, calls)  # the lake is written by a thread, which stands still between calls
+    models.refresh()
+    _say("Waiting for calls.", "function", {"pid": os.getpid()})
+    try:
+        function.run(function.Runtime(address), app, models)
+    except function.RuntimeApiError as error:
+        raise SettingError(str(error)) from None
+    return 0
+
+
+def _cannot_start(address: str, problem: SettingError) -> None:
+    """Tells Lambda why, so that the sentence is in its log and in the caller's error."""
+    from app.function import Runtime, RuntimeApiError  # noqa: PLC0415 - as above
+
+    with contextlib.suppress(RuntimeApiError):
+        Runtime(address).fail(problem)
+
+
+def _answer(command: str, calls: Calls | None) -> int:
+    """Answers HTTP on PORT until SIGTERM."""
     from app import server  # noqa: PLC0415 - the jobs need neither Flask nor waitress
     from app.service import create_app  # noqa: PLC0415 - as above
     from app.serving import Models  # noqa: PLC0415 - as above
 
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("botocore").setLevel(logging.WARNING)
     host, port = os.environ.get("HOST") or "127.0.0.1", _port()
     try:
         listener = server.listen(host, port)
     except server.ServeError as error:
         raise SettingError(str(error)) from None
-    s3 = client(seconds=5.0)
-    models = Models(Store(_setting("MODEL_STORE"), s3))
+    models = Models(open_store(_setting("MODEL_STORE"), seconds=5.0))
     lake_uri = os.environ.get("LAKE")
-    app = create_app(models, Store(lake_uri, s3) if lake_uri else None)
+    app = create_app(models, open_store(lake_uri, seconds=5.0) if lake_uri else None, calls)
     lake = app.extensions["lake"]
 
     def started() -> None:
@@ -144,7 +204,7 @@ def _serve(_options: argparse.Namespace) -> int:
             lake.start()
         shown, bound = listener.getsockname()[:2]
         url = f"http://[{shown}]:{bound}" if ":" in shown else f"http://{shown}:{bound}"
-        _say(f"Serving on {url}.", "serve", {"url": url, "pid": os.getpid()})
+        _say(f"Serving on {url}.", command, {"url": url, "pid": os.getpid()})
 
     server.serve(app, listener, started)
     models.stop()
@@ -163,13 +223,13 @@ def _table(options: argparse.Namespace) -> tuple[People, str]:
 
 
 def _store(name: str) -> Store:
-    return Store(_setting(name), client(seconds=30.0))
+    return open_store(_setting(name), seconds=30.0)
 
 
-def _setting(name: str) -> str:
+def _setting(name: str, what: str = "") -> str:
     value = os.environ.get(name, "")
     if not value:
-        raise SettingError(f"{name} is not set; give the store's address, such as {name}=s3://BUCKET/PREFIX/.")
+        raise SettingError(f"{name} is not set; give {what or f'the address of the store: {FORMS}'}.")
     return value
 
 

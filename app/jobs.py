@@ -1,6 +1,6 @@
 """The model's way into service: train → evaluate → publish, and rollback. Each step can be run again.
 
-    data store    versions/DATA/{people.csv, manifest.json}
+    data store    versions/DATA/{people.csv, manifest.json}, incoming/people.csv
     model store   versions/MODEL/{model.json, manifest.json, evaluation.json}, candidate.json, current.json
 
 A version id is the start of its content's SHA-256, so the same data and seed are the same version. A pointer
@@ -19,6 +19,7 @@ from app.store import AbsentError, ConflictError, Object, Store
 
 CURRENT = "current.json"
 CANDIDATE = "candidate.json"
+LANDING = "incoming/people.csv"  # beside the versions: what lands here starts the training
 KEPT = 20  # versions that `current.json` remembers for rollback
 
 
@@ -75,6 +76,15 @@ def load_version(models: Store, version: str, manifest_sha256: str | None = None
     if loaded.data != manifest["data"]["sha256"]:
         raise JobError(f"{models.uri(name)} was fitted to other data than its manifest says.")
     return Version(version, sha256, manifest, loaded)
+
+
+def landed(data: Store) -> tuple[People, str] | None:
+    """The table that somebody put into the data store as `incoming/people.csv`, and where it came from; None if
+    nobody did. Raises StoreError, and DataError where it is not what it should be."""
+    if not data.has(LANDING):
+        return None
+    found = data.read(LANDING, dataset.MAX_BYTES).data
+    return dataset.parse_csv(found, data.uri(LANDING)), f"landed, SHA-256 {documents.sha256(found)}"
 
 
 def train(people: People, source: str, seed: int, data: Store, models: Store) -> dict[str, Any]:

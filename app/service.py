@@ -29,9 +29,12 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 from werkzeug.exceptions import HTTPException
 
-from app import documents, release
+from app import documents, events, release
+from app.calls import Calls
 from app.dataset import HEIGHT_RANGE
 from app.documents import DocumentError, short
+from app.drift import Drift
+from app.jobs import Version
 from app.lake import Lake
 from app.serving import Models, Served
 from app.store import Store
@@ -41,6 +44,7 @@ log = logging.getLogger("app.service")
 MAX_BODY = 64 * 1024  # bytes; twice what MAX_HEIGHTS take when written with full precision
 MAX_HEIGHTS = 1_000
 _UNITS = {"in": ("lb", 1.0, 1.0), "cm": ("kg", 1 / 2.54, 0.45359237)}  # to inches, from pounds
+_QUIET = ("/healthz", "/readyz", "/metrics")  # what the platform itself asks, again and again
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)  # seconds
 
 
@@ -55,7 +59,7 @@ class RequestError(Exception):
 class Metrics:
     """What /metrics shows, in a registry of its own, so that two apps in a process do not mix."""
 
-    def __init__(self, models: Models) -> None:
+    def __init__(self, models: Models, drift: Drift) -> None:
         self.registry = CollectorRegistry()
         self.requests = Counter("http_requests", "Requests answered.", ["route", "status"], registry=self.registry)
         self.seconds = Histogram(
@@ -75,7 +79,7 @@ class Metrics:
         ready.set_function(lambda: float(models.served.version is not None))
         stale = Gauge("model_stale", "1 if the last look for a model failed.", registry=self.registry)
         stale.set_function(lambda: float(models.served.trouble is not None))
-        self.registry.register(_ModelCollector(models))
+        self.registry.register(_ModelCollector(models, drift))
         ProcessCollector(registry=self.registry)
 
     def count_records(self, outcome: str, records: int) -> None:
@@ -86,8 +90,8 @@ class Metrics:
 class _ModelCollector(Collector):
     """Which model is served, and how looks at the store ended, read at the moment of the scrape."""
 
-    def __init__(self, models: Models) -> None:
-        self._models = models
+    def __init__(self, models: Models, drift: Drift) -> None:
+        self._models, self._drift = models, drift
 
     def collect(self) -> Iterator[Metric]:
         loads = CounterMetricFamily(
@@ -102,22 +106,38 @@ class _ModelCollector(Collector):
             names = {"version": version.version, "data": version.manifest["data"]["version"]}
             info.add_sample("model_info", names, 1.0)
         yield info
+        drift = Metric("drift_share", "How far live heights are from the model's; rebuild it from 0.25 on.", "gauge")
+        share = self._drift.share(version.model) if version is not None else None
+        if share is not None:
+            drift.add_sample("drift_share", {}, share)
+        yield drift
 
 
-def create_app(models: Models, lake_store: Store | None = None) -> Flask:
-    """The WSGI application. `models` says what is served; without `lake_store` no predictions are kept.
+class _Kept(NamedTuple):
+    """Where predictions are noted down."""
+
+    metrics: Metrics
+    drift: Drift
+    lake: Lake | None
+    calls: Calls | None
+
+
+def create_app(models: Models, lake_store: Store | None = None, calls: Calls | None = None) -> Flask:
+    """The WSGI application. `models` says what is served; without `lake_store` and `calls` no predictions are kept.
 
     Starts no thread: who serves it starts and stops `models` and, if there is one, `app.extensions["lake"]`.
     """
     app = Flask("app", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
-    metrics = Metrics(models)
+    drift = Drift(lambda share: events.tell("drift", share=round(share, 4)))
+    metrics = Metrics(models, drift)
     lake = Lake(lake_store, metrics.count_records) if lake_store is not None else None
     app.extensions["lake"] = lake
+    kept = _Kept(metrics, drift, lake, calls)
 
     @app.post("/predict")
     def predict() -> Response:
-        return _predicted(_asked(_body()), models.served, metrics, lake)
+        return _predicted(_asked(_body()), models.served, kept)
 
     @app.get("/healthz")
     def healthz() -> Response:
@@ -152,7 +172,7 @@ class Asked(NamedTuple):
     many: bool
 
 
-def _predicted(asked: Asked, served: Served, metrics: Metrics, lake: Lake | None) -> Response:
+def _predicted(asked: Asked, served: Served, kept: _Kept) -> Response:
     version = served.version
     if version is None:
         raise RequestError(503, served.trouble or "No model was loaded yet.")
@@ -168,17 +188,25 @@ def _predicted(asked: Asked, served: Served, metrics: Metrics, lake: Lake | None
                 f"it was fitted to heights from {low:.1f} to {high:.1f} {asked.unit}.",
                 f"heights[{index}]" if asked.many else "height",
             )
-    metrics.predictions.labels(version.version).inc(len(pounds))
-    if lake is not None:
-        moment = datetime.now(UTC).isoformat(timespec="milliseconds")
-        for height, weight in zip(inches, pounds, strict=True):
-            lake.append({"time": moment, "height_in": height, "weight_lb": weight, "model": version.version})
+    _keep(inches, pounds, version, kept)
     weights = [round(weight * from_pounds, 2) for weight in pounds]
     extrapolated = [not version.model.knows(height) for height in inches]
     answer: dict[str, Any] = {"unit": weight_unit, "model": version.version}
     if asked.many:
         return _json({"weights": weights, "extrapolated": extrapolated, **answer})
     return _json({"weight": weights[0], "extrapolated": extrapolated[0], **answer})
+
+
+def _keep(inches: list[float], pounds: list[float], version: Version, kept: _Kept) -> None:
+    """Notes predictions down; whatever goes wrong there, they are answered."""
+    kept.metrics.predictions.labels(version.version).inc(len(pounds))
+    kept.drift.observe(inches, version.model)
+    if kept.lake is not None:
+        moment = datetime.now(UTC).isoformat(timespec="milliseconds")
+        for height, weight in zip(inches, pounds, strict=True):
+            kept.lake.append({"time": moment, "height_in": height, "weight_lb": weight, "model": version.version})
+    if kept.calls is not None:
+        kept.calls.store(inches, pounds, version.version)
 
 
 def _body() -> Any:
@@ -250,7 +278,10 @@ def _observe(app: Flask, metrics: Metrics) -> None:
         # The rule, not the path: a client must not be able to make new time series.
         route = request.url_rule.rule if request.url_rule else "none"
         metrics.requests.labels(route, response.status_code).inc()
-        metrics.seconds.labels(route).observe(time.perf_counter() - g.started)
+        seconds = time.perf_counter() - g.started
+        metrics.seconds.labels(route).observe(seconds)
+        if route not in _QUIET:
+            events.tell("request", path=route, status=response.status_code, seconds=round(seconds, 6))
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from dataclasses import dataclass
 
 from app import jobs, model
@@ -32,6 +33,7 @@ class Models:
         self.loads = {"loaded": 0, "refused": 0, "unreachable": 0}
         self._store, self._seconds = store, seconds
         self._etag: str | None = None
+        self._looked = 0.0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="models", daemon=True)
 
@@ -43,8 +45,14 @@ class Models:
         """Ends the thread; does not wait for a call that is under way."""
         self._stopping.set()
 
+    def refresh_if_due(self) -> None:
+        """Looks if there is no model yet or the last look is `seconds` ago: for who has no thread to look."""
+        if self.served.version is None or time.monotonic() - self._looked >= self._seconds:
+            self.refresh()
+
     def refresh(self) -> None:
         """Looks once. A model that cannot be read or fails a check leaves the one before it in place."""
+        self._looked = time.monotonic()
         try:
             version = self._load()
         except StoreError as error:

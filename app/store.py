@@ -1,24 +1,23 @@
-"""Objects in S3 under one prefix: versions that are never overwritten, and pointers that move.
+"""Objects in a bucket under one prefix: versions that are never overwritten, and pointers that move.
 
-    PREFIX/versions/VERSION/…     each object created once (If-None-Match), its manifest.json last
+    PREFIX/versions/VERSION/…     each object created once, on the condition that there is none; manifest.json last
     PREFIX/candidate.json         the version trained last
     PREFIX/current.json           the version that is served, with the ones before it
 
-Nothing is ever listed, so a reader needs `s3:GetObject` alone, and a writer `s3:PutObject` besides.
+Nothing is ever listed, so a reader needs the right to read objects alone, and a writer that to write them besides.
+Each cloud's storage has a file: `s3.py`, `gcs.py`, `blobs.py`.
 """
 
 from __future__ import annotations
 
-import os
-import re
-from typing import Any, NamedTuple
-
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 MAX_BYTES = 64 * 1024 * 1024
-_URI = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/(?P<prefix>[A-Za-z0-9!_.*'()/=-]*))?")
+FORMS = "s3://BUCKET/PREFIX/, gs://BUCKET/PREFIX/ or https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX/"
+PREFIX = r"(/(?P<prefix>[A-Za-z0-9!_.*'()/=-]*))?"  # of a pattern: what S3 calls safe, which the others take too
+ATTEMPTS = 3  # of a call, before its failure is told
+CONNECT_SECONDS = 3.0  # at most, to reach the storage at all
 
 
 class StoreError(Exception):
@@ -30,7 +29,7 @@ class AbsentError(StoreError):
 
 
 class DeniedError(AbsentError):
-    """The object may not be read or does not exist: S3 tells which only to who may list the bucket."""
+    """The object may not be read or does not exist: storage tells which only to who may list the bucket."""
 
 
 class ConflictError(StoreError):
@@ -38,48 +37,21 @@ class ConflictError(StoreError):
 
 
 class Object(NamedTuple):
-    """An object's bytes, and the entity tag that names this content of it."""
+    """An object's bytes, and the tag that names this content of it: an ETag or a generation."""
 
     data: bytes
     etag: str
 
 
-def client(seconds: float = 10.0) -> Any:
-    """An S3 client for the environment's region, endpoint and credentials; a call gives up after `seconds`.
+class Store(ABC):
+    """The objects under one prefix. Safe to use from several threads."""
 
-    boto3 reads AWS_ENDPOINT_URL, AWS_CA_BUNDLE and the container's credentials itself, but of the region only
-    AWS_DEFAULT_REGION, while ECS sets AWS_REGION. Emulators have no DNS name for each bucket: path style.
-    Raises StoreError.
-    """
-    custom = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    config = Config(
-        connect_timeout=min(seconds, 3.0),
-        read_timeout=seconds,
-        retries={"mode": "standard", "total_max_attempts": 3},
-        s3={"addressing_style": "path" if custom else "auto"},
-    )
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or None
-    try:
-        return boto3.client("s3", region_name=region, config=config)
-    except (BotoCoreError, OSError, ValueError) as error:
-        raise StoreError(f"S3 cannot be used: {type(error).__name__}: {str(error)[:200]}") from None
-
-
-class Store:
-    """The objects under one `s3://BUCKET/PREFIX/`. Safe to use from several threads."""
-
-    def __init__(self, uri: str, s3: Any) -> None:
-        match = _URI.fullmatch(uri)
-        if match is None:
-            raise StoreError(f"{uri[:100]!r} is not a store; write it as s3://BUCKET/PREFIX/.")
-        self.bucket: str = match["bucket"]
-        prefix = (match["prefix"] or "").strip("/")
-        self.prefix: str = f"{prefix}/" if prefix else ""
-        self._s3 = s3
+    root: str  # the URI up to the prefix, without a slash at its end
+    prefix: str  # empty, or with a slash at its end
 
     def uri(self, key: str = "") -> str:
         """The URI of the object `key`, for messages and manifests."""
-        return f"s3://{self.bucket}/{self.prefix}{key}"
+        return f"{self.root}/{self.prefix}{key}"
 
     def read(self, key: str, limit: int = MAX_BYTES) -> Object:
         """The object `key`, of at most `limit` bytes. Raises AbsentError, DeniedError or StoreError."""
@@ -87,62 +59,87 @@ class Store:
         assert found is not None  # noqa: S101 - without a tag to compare, there is no "unchanged"
         return found
 
+    def has(self, key: str) -> bool:
+        """Whether there is an object `key`. Raises DeniedError or StoreError."""
+        try:
+            self.read(key)
+        except DeniedError:
+            raise
+        except AbsentError:
+            return False
+        return True
+
+    @abstractmethod
     def read_if_changed(self, key: str, etag: str | None, limit: int = MAX_BYTES) -> Object | None:
         """The object `key`, or None if its tag still is `etag`. Raises AbsentError, DeniedError or StoreError."""
-        condition = {"IfNoneMatch": etag} if etag else {}
-        try:
-            answer = self._s3.get_object(Bucket=self.bucket, Key=self.prefix + key, **condition)
-            with answer["Body"] as body:
-                data: bytes = body.read(limit + 1)
-        except ClientError as error:
-            if _status(error) == 304:
-                return None
-            raise self._explained("read", key, error) from None
-        except (BotoCoreError, OSError) as error:
-            raise self._explained("read", key, error) from None
-        if len(data) > limit:
-            raise StoreError(f"{self.uri(key)} is larger than {limit} bytes; it was not read.")
-        return Object(data, str(answer["ETag"]))
 
     def create(self, key: str, data: bytes) -> bool:
         """Writes the object if there is none: True if so, False if there was one. Raises StoreError."""
         try:
-            self._put(key, data, IfNoneMatch="*")
+            self.replace(key, data, None)
         except ConflictError:
             return False
         return True
 
+    @abstractmethod
     def replace(self, key: str, data: bytes, etag: str | None) -> None:
         """Writes over the content that had the tag `etag`, or none. Raises ConflictError if that has changed."""
-        self._put(key, data, **({"IfMatch": etag} if etag else {"IfNoneMatch": "*"}))
 
+    @abstractmethod
     def write(self, key: str, data: bytes) -> None:
         """Writes the object, whatever was there. Raises StoreError."""
-        self._put(key, data)
 
-    def _put(self, key: str, data: bytes, **condition: str) -> None:
-        kind = "text/csv" if key.endswith(".csv") else "application/json"
-        try:
-            self._s3.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=data, ContentType=kind, **condition)
-        except ClientError as error:
-            # 412: the condition does not hold; 409: another conditional write of the key is under way.
-            if _status(error) in (409, 412) or (_status(error) == 404 and "IfMatch" in condition):
-                raise ConflictError(f"{self.uri(key)} was written by somebody else; try again.") from None
-            raise self._explained("written", key, error) from None
-        except (BotoCoreError, OSError) as error:
-            raise self._explained("written", key, error) from None
+    def _conflict(self, key: str) -> ConflictError:
+        return ConflictError(f"{self.uri(key)} was written by somebody else; try again.")
 
-    def _explained(self, verb: str, key: str, error: Exception) -> StoreError:
-        where = self.uri(key)
-        if not isinstance(error, ClientError):
-            return StoreError(f"{where} could not be {verb}: {type(error).__name__}: {str(error)[:200]}")
-        code = str(error.response.get("Error", {}).get("Code", "")) or str(_status(error))
-        if code in ("NoSuchKey", "404"):
-            return AbsentError(f"{where} does not exist.")
-        if code in ("AccessDenied", "403") and verb == "read":
-            return DeniedError(f"{where} does not exist, or may not be read: AccessDenied.")
-        return StoreError(f"{where} could not be {verb}: {code}.")
+    def _too_large(self, key: str, limit: int) -> StoreError:
+        return StoreError(f"{self.uri(key)} is larger than {limit} bytes; it was not read.")
+
+    def _absent(self, key: str) -> AbsentError:
+        return AbsentError(f"{self.uri(key)} does not exist.")
+
+    def _failed(self, verb: str, key: str, code: str, denied: bool) -> StoreError:
+        """What storage answered with the error `code`; `denied` if that means a right is missing."""
+        if denied and verb == "read":
+            return DeniedError(f"{self.uri(key)} does not exist, or may not be read: {code}.")
+        return StoreError(f"{self.uri(key)} could not be {verb}: {code}.")
+
+    def _unreachable(self, verb: str, key: str, error: Exception) -> StoreError:
+        return StoreError(f"{self.uri(key)} could not be {verb}: {type(error).__name__}: {str(error)[:200]}")
 
 
-def _status(error: ClientError) -> int:
-    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+def content_type(key: str) -> str:
+    """The media type that an object is stored with."""
+    return "text/csv" if key.endswith(".csv") else "application/json"
+
+
+def open_store(uri: str, seconds: float = 30.0) -> Store:
+    """The store at `uri`, with the environment's credentials; a call gives up after about `seconds`.
+
+    A cloud's library is imported when one of its addresses is named, not before. Raises StoreError.
+    """
+    try:
+        match uri.partition("://")[0]:
+            case "s3":
+                from app import s3  # noqa: PLC0415 - the libraries take their time, and two are on the image alone
+
+                return s3.S3Store(uri, s3.client(seconds))
+            case "gs":
+                from app import gcs  # noqa: PLC0415 - as above
+
+                return gcs.GcsStore(uri, gcs.client(), seconds)
+            case "https":
+                from app import blobs  # noqa: PLC0415 - as above
+
+                return blobs.BlobStore(uri, blobs.client(uri, seconds))
+    except ImportError as error:
+        raise StoreError(
+            f"{uri[:100]} needs a library that is not installed ({error}): the image has it, or "
+            "`pip install -r requirements/image.txt`."
+        ) from None
+    raise not_a_store(uri)
+
+
+def not_a_store(uri: str) -> StoreError:
+    """What is said of an address that is none."""
+    return StoreError(f"{uri[:100]!r} is not a store; write it as {FORMS}.")

@@ -5,21 +5,35 @@ own class (`infra/aws/args.py`), fed from its own section of the settings.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from ipaddress import ip_network
 from typing import Literal, Protocol
 
 import pulumi
 
-# What a bucket is for: data sets and predictions; models; access logs (never locked); the audit trail (locked).
-Purpose = Literal["data", "models", "logs", "audit"]
-# Whose key it is: what people and models write, or what the platform writes down about them.
-KeyPurpose = Literal["data", "logs"]
-# What an identity's workload runs on: a container of the service, or a machine that trains.
-Workload = Literal["container", "machine"]
+from infra.github import Repository
+
+# What a bucket is for: data sets and predictions; models; access logs (never locked); the audit trail (locked);
+# the state of the stacks.
+Purpose = Literal["data", "models", "logs", "audit", "state"]
+# Whose key it is: what people and models write, what the platform writes down about them, the secrets of stacks.
+KeyPurpose = Literal["data", "logs", "state"]
+# What an identity's workload runs on: a container, a machine that trains, or a function that is run per call.
+Workload = Literal["container", "machine", "function"]
+# What a machine computes with, chosen by need: no more than CPUs; one small GPU; one that large models fit in.
+Accelerator = Literal["none", "gpu-small", "gpu-large"]
 
 
 class Unsupported(pulumi.RunError):
     """What was asked for is not to be had on this cloud; the message says what, where and what to do."""
+
+
+def closed(what: str, networks: Sequence[str]) -> tuple[str, ...]:
+    """The networks (CIDR), each smaller than the whole internet. Raises Unsupported with a sentence if one is it."""
+    for network in networks:
+        if ip_network(network).prefixlen == 0:
+            raise Unsupported(f"{what}: {network} is the whole internet; list the networks that you know.")
+    return tuple(networks)
 
 
 class Network(Protocol):
@@ -99,41 +113,221 @@ class Scale:
 
 @dataclass(frozen=True)
 class StoreArgs:
-    """`locked_days`: for so many days nobody can change or delete an object."""
+    """`locked_days`: for so many days nobody can change or delete an object. `replicated`: with a copy of every
+    object in the second region of the cloud's own settings."""
 
     key: Key
     logs_to: Store | None = None
     locked_days: int | None = None
+    replicated: bool = False
 
 
 @dataclass(frozen=True)
-class ServiceArgs:
-    """A container that answers HTTP on `port`, under `https://domain` for the callers of its network.
+class Callers:
+    """Who may call: from `networks` (CIDR), with a token that `issuer` (an OpenID Connect provider's https URL)
+    signed for `audience`, and `per_minute` calls each at most."""
 
-    It answers 200 on `/healthz` while it lives and on `/readyz` once it can serve.
-    `key` encrypts what it logs; `environment` are its variables, beside PORT.
+    networks: tuple[str, ...]
+    issuer: str
+    audience: str
+    per_minute: int
+
+
+@dataclass(frozen=True)
+class Container:
+    """What runs: an image by digest, the arguments of its entry point in place of its own, and its variables.
+
+    `key` encrypts what it logs.
     """
 
     image: Image
     runs_as: Identity
     network: Network
     key: Key
+    command: tuple[str, ...] = ()
+    environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ServiceArgs:
+    """A container that answers HTTP on `port` (its variable PORT), under `https://domain` for its callers.
+
+    It answers 200 on `/healthz` while it lives and on `/readyz` once it can serve.
+    """
+
+    container: Container
+    callers: Callers
     domain: str
     port: int
     scale: Scale
-    environment: Mapping[str, pulumi.Input[str]]
 
 
 class Service(Protocol):
-    """A running service: its cluster and name to a deployment, its URL to a caller."""
+    """A running service: where it runs (an ECS cluster, a Cloud Run location, a Container Apps environment) and
+    its name to a deployment, its URL to a caller."""
 
     cluster: pulumi.Output[str]
     name: pulumi.Output[str]
     url: pulumi.Output[str]
 
+    def grant_deploy(self, identity: Identity) -> None:
+        """Let it replace the running copies by new ones; what they are and may do stays as it is."""
+
+
+class FileSystem(Protocol):
+    """Files that machines and functions of one network share, encrypted at rest and on the way."""
+
+    id: pulumi.Output[str]
+
+    def grant_mount(self, identity: Identity) -> None:
+        """Let it mount the file system, and read and write files."""
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Machines by need: from `on_demand`, which are never taken away, to `maximum`; those beyond are spot.
+
+    A machine on which nothing has trained for `idle_minutes` shuts itself down.
+    """
+
+    accelerator: Accelerator = "none"
+    maximum: int = 1
+    on_demand: int = 0
+    idle_minutes: int = 30
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who may come to the machines: SSH from `ssh_from` (CIDR) with the private half of `ssh_key`, and `ports`
+    within the network. Raises Unsupported if `ssh_from` holds the whole internet."""
+
+    ssh_key: str
+    ssh_from: tuple[str, ...] = ()
+    ports: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        closed("ssh_from", self.ssh_from)
+
+
+@dataclass(frozen=True)
+class TrainerArgs:
+    """Machines that run a container, with the shared file system mounted at /mnt/shared."""
+
+    container: Container
+    fleet: Fleet
+    access: Access
+    files: FileSystem
+
+
+class Trainer(Protocol):
+    """A group of machines that starts at its floor; whoever trains sets how many there are."""
+
+    name: pulumi.Output[str]
+
+
+@dataclass(frozen=True)
+class KubernetesArgs:
+    """The service's own container and numbers, on a managed cluster."""
+
+    service: ServiceArgs
+
+
+class Kubernetes(Protocol):
+    """A managed cluster with the app on it."""
+
+    name: pulumi.Output[str]
+
+
+@dataclass(frozen=True)
+class ApiArgs:
+    """The same `/predict` without a server of its own: one run per call, each call stored in a table.
+
+    The function's variable CALLS says which table, as a URL with the cloud's scheme.
+    """
+
+    container: Container
+    callers: Callers
+
+
+class Api(Protocol):
+    """A REST API: its URL, and the table that its calls are stored in."""
+
+    url: pulumi.Output[str]
+    table: pulumi.Output[str]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a workflow: a command of the workflow's container."""
+
+    name: str
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class WorkflowArgs:
+    """Steps in order, then the replacement of the copies of `deploys`. The first failure ends it.
+
+    Started by an object that lands under `prefix` in `starts_on`, and by `schedule` (cron, five fields, UTC).
+    """
+
+    container: Container
+    steps: tuple[Step, ...]
+    deploys: Service
+    starts_on: Store
+    prefix: str
+    schedule: str
+
+
+class Workflow(Protocol):
+    """A workflow that runs by itself."""
+
+    name: pulumi.Output[str]
+
+
+@dataclass(frozen=True)
+class WatchArgs:
+    """What is watched, and who is told: `owner` (an e-mail address) by alerts, which link to `runbook`, and when
+    `budget` (US dollars a month) is about to be spent. The audit trail goes to `audit`."""
+
+    service: Service
+    workflow: Workflow
+    audit: Store
+    key: Key
+    owner: str
+    runbook: str
+    budget: int
+
+
+class Watch(Protocol):
+    """The dashboard, for people: a URL."""
+
+    dashboard: pulumi.Output[str]
+
+
+@dataclass(frozen=True)
+class DeployerArgs:
+    """Who deploys: the repository's workflows, without a secret of their own, to each of the environments.
+
+    The plan identity may read, and use the key of the state; it changes nothing but locks. An apply identity
+    changes one environment.
+    """
+
+    repository: Repository
+    environments: tuple[str, ...]
+    state: Store
+    key: Key
+
+
+class Deployer(Protocol):
+    """The principals that workflows name: that of plans, and that of each environment."""
+
+    plan: pulumi.Output[str]
+    apply: Mapping[str, pulumi.Output[str]]
+
 
 class Parts(Protocol):
-    """The parts of one environment on one cloud."""
+    """The parts of one environment, or of a whole account (`deployer`), on one cloud."""
 
     def network(self, addresses: str, callers: tuple[str, ...], key: Key) -> Network:
         """The private network with this range of addresses (CIDR); `key` encrypts the record of its flows."""
@@ -152,6 +346,27 @@ class Parts(Protocol):
 
     def service(self, name: str, args: ServiceArgs) -> Service:
         """The app as a service over all zones of its network."""
+
+    def file_system(self, name: str, network: Network, key: Key) -> FileSystem:
+        """A shared file system with a door in every zone of the network."""
+
+    def trainer(self, name: str, args: TrainerArgs) -> Trainer:
+        """Machines to train on, spot wherever one can be had."""
+
+    def kubernetes(self, name: str, args: KubernetesArgs) -> Kubernetes:
+        """The app on a managed cluster."""
+
+    def api(self, name: str, args: ApiArgs) -> Api:
+        """The app as functions behind a gateway."""
+
+    def workflow(self, name: str, args: WorkflowArgs) -> Workflow:
+        """Steps that run by themselves."""
+
+    def watch(self, args: WatchArgs) -> Watch:
+        """Dashboard, alerts, budget and audit trail."""
+
+    def deployer(self, args: DeployerArgs) -> Deployer:
+        """The identities of continuous delivery."""
 
 
 class Cloud(Protocol):

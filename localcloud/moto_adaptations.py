@@ -13,12 +13,14 @@ from moto.iam.models import IAMBackend
 from moto.s3.models import FakeBucket
 
 from localcloud import iam
+from localcloud.moto_imports import spare_moto_imports
 from localcloud.moto_state import ACCOUNT
 
 
 def adapt_moto() -> None:
     """Puts Moto's own checks out of action, as they ignore conditions and so refuse what AWS allows; and makes
     AWS's 1,500 managed policies in the one partition in use, not in six."""
+    spare_moto_imports()
     FakeBucket.get_permission = lambda *_: PermissionResult.NEUTRAL  # type: ignore[method-assign] # on purpose
     setattr(moto.kms.responses, "validate_policy", lambda *_: None)  # noqa: B010 - an import, not an export
     FakeBucket._log_permissions_enabled_policy = staticmethod(_takes_access_logs)  # type: ignore[method-assign] # on purpose

@@ -2,21 +2,36 @@
 
 from collections.abc import Iterator
 
+from infra.context import Context
 from infra.shape import Cloud
-from stacks.settings import Settings
+from stacks.settings import BootstrapSettings, Clouds, Settings
 
 
-def chosen(settings: Settings) -> Iterator[Cloud]:
+def chosen(settings: Settings | BootstrapSettings) -> Iterator[Cloud]:
     """The clouds that the settings choose, in their order."""
     for name in settings.clouds:
-        yield OFFERED[name](settings)
+        yield OFFERED[name](settings.context, settings.of)
 
 
-def _aws(settings: Settings) -> Cloud:
+def _aws(context: Context, of: Clouds) -> Cloud:
     from infra.aws.cloud import Aws  # noqa: PLC0415 - importing its SDK takes a second: only if chosen
 
-    assert settings.aws  # noqa: S101 - the settings refuse a chosen cloud without its section
-    return Aws(settings.context, settings.aws)
+    assert of.aws  # noqa: S101 - the settings refuse a chosen cloud without its section
+    return Aws(context, of.aws)
 
 
-OFFERED = {"aws": _aws}
+def _gcp(context: Context, of: Clouds) -> Cloud:
+    from infra.gcp.cloud import Gcp  # noqa: PLC0415 - as above
+
+    assert of.gcp  # noqa: S101 - as above
+    return Gcp(context, of.gcp)
+
+
+def _azure(context: Context, of: Clouds) -> Cloud:
+    from infra.azure.cloud import Azure  # noqa: PLC0415 - as above
+
+    assert of.azure  # noqa: S101 - as above
+    return Azure(context, of.azure)
+
+
+OFFERED = {"aws": _aws, "gcp": _gcp, "azure": _azure}

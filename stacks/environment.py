@@ -2,10 +2,23 @@
 
 import pulumi
 
-from infra.shape import Cloud, ServiceArgs, StoreArgs
+from infra.shape import (
+    Access,
+    ApiArgs,
+    Cloud,
+    Container,
+    KubernetesArgs,
+    ServiceArgs,
+    Step,
+    StoreArgs,
+    TrainerArgs,
+    WatchArgs,
+    WorkflowArgs,
+)
 from stacks.settings import Settings
 
 PEOPLE, MODEL, LAKE = "people/", "height-weight/", "lake/"  # training data; the model; predictions made
+LANDING = PEOPLE + "incoming/"  # where a new table starts the retraining; what training writes must not
 AUDIT_DAYS = 365
 
 
@@ -19,45 +32,75 @@ class Environment(pulumi.ComponentResource):
         super().__init__("groundwork:stacks:Environment", f"{settings.environment}-{cloud.name}", None, opts)
         parts = cloud.parts(parent=self)
         data_key, logs_key = parts.key("data"), parts.key("logs")
-        network = parts.network(settings.addresses, settings.callers, logs_key)
+        network = parts.network(settings.addresses, settings.callers.networks, logs_key)
 
         logs = parts.store("logs", StoreArgs(logs_key))
-        audit = parts.store("audit", StoreArgs(logs_key, logs_to=logs, locked_days=AUDIT_DAYS))
-        data = parts.store("data", StoreArgs(data_key, logs_to=logs))
-        models = parts.store("models", StoreArgs(data_key, logs_to=logs))
+        audit = parts.store("audit", StoreArgs(logs_key, logs, AUDIT_DAYS, settings.replicated))
+        data = parts.store("data", StoreArgs(data_key, logs, replicated=settings.replicated))
+        models = parts.store("models", StoreArgs(data_key, logs, replicated=settings.replicated))
+        shared = parts.file_system("shared", network, data_key)
         images = parts.registry("app", data_key)
 
         trainer = parts.identity("trainer", runs_on="machine")
-        data.grant_read(trainer, PEOPLE)
-        data.grant_write(trainer, PEOPLE)
-        models.grant_read(trainer, MODEL)
-        models.grant_write(trainer, MODEL)
+        workflow = parts.identity("workflow", runs_on="container")
+        for identity in (trainer, workflow):
+            data.grant_read(identity, PEOPLE)
+            data.grant_write(identity, PEOPLE)
+            models.grant_read(identity, MODEL)
+            models.grant_write(identity, MODEL)
+        images.grant_pull(trainer)
+        shared.grant_mount(trainer)
 
         server = parts.identity("server", runs_on="container")
+        function = parts.identity("function", runs_on="function")
         models.grant_read(server, MODEL)
+        models.grant_read(function, MODEL)
         data.grant_write(server, LAKE)
 
-        predict = parts.service(
-            "predict",
-            ServiceArgs(
-                image=images.image(settings.release),
-                runs_as=server,
-                network=network,
-                key=logs_key,
-                domain=settings.domain,
-                port=settings.port,
-                scale=settings.scale,
-                environment={
-                    "MODEL_STORE": models.uri(MODEL),
-                    "LAKE": data.uri(LAKE),
-                    "RELEASE": settings.release,
-                },
+        image = images.image(settings.release)
+        variables: dict[str, pulumi.Input[str]] = {"MODEL_STORE": models.uri(MODEL), "RELEASE": settings.release}
+        serving = Container(image, server, network, logs_key, environment={**variables, "LAKE": data.uri(LAKE)})
+        training = {**variables, "DATA_STORE": data.uri(PEOPLE)}
+
+        served = ServiceArgs(serving, settings.callers, settings.domain, settings.port, settings.scale)
+        predict = parts.service("predict", served)
+        machines = parts.trainer(
+            "trainer",
+            TrainerArgs(
+                Container(image, trainer, network, logs_key, ("train",), training),
+                settings.fleet,
+                Access(settings.ssh_key, settings.ssh_from),
+                shared,
             ),
+        )
+        retrain = parts.workflow(
+            "retrain",
+            WorkflowArgs(
+                Container(image, workflow, network, logs_key, environment=training),
+                tuple(Step(job, (job,)) for job in ("train", "evaluate", "publish")),
+                deploys=predict,
+                starts_on=data,
+                prefix=LANDING,
+                schedule=settings.retrain,
+            ),
+        )
+        api = parts.api(
+            "api",
+            ApiArgs(Container(image, function, network, logs_key, ("function",), variables), settings.callers),
+        )
+        watch = parts.watch(
+            WatchArgs(predict, retrain, audit, logs_key, settings.alerts_to, settings.runbook, settings.budget)
         )
         self.outputs = {
             "stores": {"data": data.name, "models": models.name, "logs": logs.name, "audit": audit.name},
-            "identities": {"server": server.principal, "trainer": trainer.principal},
+            "identities": {one.workload: one.principal for one in (server, trainer, workflow, function)},
             "registry": images.url,
             "service": {"cluster": predict.cluster, "name": predict.name, "url": predict.url},
+            "api": {"url": api.url, "table": api.table},
+            "trainer": machines.name,
+            "workflow": retrain.name,
+            "dashboard": watch.dashboard,
         }
+        if settings.kubernetes:
+            self.outputs["kubernetes"] = parts.kubernetes("predict", KubernetesArgs(served)).name
         self.register_outputs(self.outputs)

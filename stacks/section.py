@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 T = TypeVar("T")
+Text = TypeVar("Text", bound=str)
 
 PRIVATE = [ipaddress.IPv4Network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -92,8 +93,14 @@ def matching(pattern: str) -> Callable[[Any], str]:
     return parse
 
 
-def one_of(choices: Collection[str]) -> Callable[[Any], str]:
-    return matching("|".join(map(re.escape, choices)))
+def one_of(choices: Collection[Text]) -> Callable[[Any], Text]:
+    def parse(value: Any) -> Text:
+        for choice in choices:
+            if value == choice:
+                return choice
+        raise ValueError("none of the choices")
+
+    return parse
 
 
 def each(parse: Callable[[Any], T]) -> Callable[[Any], tuple[T, ...]]:
@@ -133,7 +140,7 @@ def boolean(value: Any) -> bool:
 
 def between(lowest: int, highest: int) -> Callable[[Any], int]:
     def parse(value: Any) -> int:
-        if not re.fullmatch(r"[0-9]{1,9}", str(value)) or not lowest <= int(value) <= highest:
+        if not re.fullmatch(r"[0-9]{1,15}", str(value)) or not lowest <= int(value) <= highest:
             raise ValueError("out of range")
         return int(value)
 
@@ -149,6 +156,14 @@ def private(widest: int, narrowest: int) -> Callable[[Any], str]:
         return str(network)
 
     return parse
+
+
+def network(value: Any) -> str:
+    """A network of IPv4 addresses (CIDR) that is smaller than the whole internet."""
+    found = ipaddress.IPv4Network(matching(r"[0-9./]+")(value))
+    if found.prefixlen < 8:
+        raise ValueError("too wide")
+    return str(found)
 
 
 def endpoint(value: Any) -> str:

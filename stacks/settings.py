@@ -13,11 +13,16 @@ import pulumi
 import pulumi.runtime.config as pulumi_config
 
 from infra.aws.args import AwsArgs
+from infra.azure.args import AzureArgs
 from infra.context import Context
-from infra.shape import Scale
-from stacks.section import Section, between, boolean, each, endpoint, matching, one_of, private, shown, zones
+from infra.gcp.args import GcpArgs
+from infra.github import Repository
+from infra.shape import Accelerator, Callers, Fleet, Scale
+from stacks.cloud_sections import BOOTSTRAP, SECTIONS
+from stacks.section import Section, between, boolean, each, matching, network, one_of, private, shown
 
-CLOUDS = ("aws",)
+CLOUDS = tuple(SECTIONS)
+ENVIRONMENTS = ("dev", "staging", "prod")  # what continuous delivery deploys
 DATA_CLASSES = ("public", "internal", "confidential", "restricted")
 DISPOSABLE = "local"  # the one environment that may be disposable
 PROD_MINIMUM = 3  # copies
@@ -28,22 +33,53 @@ class SettingsError(pulumi.RunError):
 
 
 @dataclass(frozen=True)
-class Settings:
-    """One environment: `addresses` is its private range, `callers` the networks that may call its service."""
+class Clouds:
+    """What each chosen cloud alone needs to know; None for those that are not chosen."""
+
+    aws: AwsArgs | None = None
+    gcp: GcpArgs | None = None
+    azure: AzureArgs | None = None
+
+
+@dataclass(frozen=True)
+class BootstrapSettings:
+    """A cloud's whole account: the repository that deploys to it, and to which environments."""
 
     environment: str
     context: Context
     clouds: tuple[str, ...]
+    of: Clouds
+    repository: Repository
+    environments: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One environment. `addresses` is its private range; `retrain` a cron schedule in UTC; alerts go to the
+    e-mail address `alerts_to`; `budget` is in US dollars a month, for each cloud."""
+
+    environment: str
+    context: Context
+    clouds: tuple[str, ...]
+    of: Clouds
     release: str
     domain: str
     port: int
     addresses: str
-    callers: tuple[str, ...]
+    callers: Callers
     scale: Scale
-    aws: AwsArgs | None
+    replicated: bool
+    kubernetes: bool
+    fleet: Fleet
+    ssh_key: str
+    ssh_from: tuple[str, ...]
+    retrain: str
+    alerts_to: str
+    runbook: str
+    budget: int
 
     @classmethod
-    def load(cls) -> "Settings":
+    def load(cls) -> "Settings | BootstrapSettings":
         """The settings of the stack that runs. Raises SettingsError."""
         config = pulumi.Config()
         found = {**pulumi_config.get_config_env(), **pulumi_config.CONFIG.get()}
@@ -54,7 +90,9 @@ class Settings:
         return read(own, project=config.name, stack=pulumi.get_stack(), hidden=hidden)
 
 
-def read(found: Mapping[str, Any], *, project: str, stack: str, hidden: Collection[str] = ()) -> Settings:
+def read(
+    found: Mapping[str, Any], *, project: str, stack: str, hidden: Collection[str] = ()
+) -> Settings | BootstrapSettings:
     """The settings in a stack's configuration: key without namespace → text or JSON value.
 
     Values of the keys in `hidden` are secret and never shown. Raises SettingsError.
@@ -66,14 +104,22 @@ def read(found: Mapping[str, Any], *, project: str, stack: str, hidden: Collecti
             f"The stack is named {shown(stack)}, but a stack here is an environment: at most 20 lower-case letters, "
             "digits and hyphens, a letter first. Run `pulumi stack rename dev`."
         )
+    settings = _bootstrap(top, project) if stack.startswith(BOOTSTRAP) else _environment(top, project)
+    top.taken.update(CLOUDS)  # what the section of a cloud says does not matter while it is not chosen
+    top.close()
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return settings
+
+
+def _context(top: Section, project: str) -> Context:
     label = "at most 63 lower-case letters, digits, hyphens and underscores (legal as a tag on every cloud)"
-    clouds = top.take("clouds", each(one_of(CLOUDS)), f"a list of some of {', '.join(CLOUDS)}", ["aws"])
     disposable = top.take("disposable", boolean, "true or false", False, default=False)
-    if disposable and stack != DISPOSABLE:
+    if disposable and top.stack != DISPOSABLE:
         top.refuse("disposable", f"false, as only the stack {DISPOSABLE} may lose its data", False)
-    context = Context(
+    return Context(
         project=project,
-        environment=stack,
+        environment=top.stack,
         organisation=top.take(
             "organisation",
             matching(r"[a-z][a-z0-9-]{1,18}[a-z0-9]"),
@@ -85,11 +131,45 @@ def read(found: Mapping[str, Any], *, project: str, stack: str, hidden: Collecti
         data_class=top.take("dataClass", one_of(DATA_CLASSES), " or ".join(DATA_CLASSES), "internal"),
         disposable=disposable,
     )
+
+
+def _clouds(top: Section) -> tuple[tuple[str, ...], Clouds]:
+    chosen = top.take("clouds", each(one_of(CLOUDS)), f"a list of some of {', '.join(CLOUDS)}", list(CLOUDS))
+    return chosen, Clouds(**{cloud: SECTIONS[cloud](top.section(cloud)) for cloud in chosen})
+
+
+def _bootstrap(top: Section, project: str) -> BootstrapSettings:
+    context = _context(top, project)
+    clouds, of = _clouds(top)
+    if len(clouds) != 1 or top.stack != BOOTSTRAP + clouds[0]:
+        top.refuse("clouds", "the one cloud that the stack is named after", [top.stack.removeprefix(BOOTSTRAP)])
+    github = top.section("github")
+    name, number = matching(r"[A-Za-z0-9_.-]{1,100}"), between(1, 999_999_999)
+    repository = Repository(
+        owner=github.take("owner", name, "the repository's owner, as GitHub spells it", "acme"),
+        owner_id=github.take("ownerId", number, "GitHub's number for the owner", 1234567),
+        name=github.take("repository", name, "the repository's name without its owner", "groundwork"),
+        id=github.take("repositoryId", number, "GitHub's number for the repository", 7654321),
+        immutable_subjects=github.take(
+            "immutableSubjects", boolean, "true (repositories made after 2026-07-15) or false", True
+        ),
+        branch=github.take("branch", matching(r"[A-Za-z0-9._/-]{1,100}"), "a branch", "main", default="main"),
+    )
+    github.close()
+    return BootstrapSettings(top.stack, context, clouds, of, repository, ENVIRONMENTS)
+
+
+def _environment(top: Section, project: str) -> Settings:
+    context = _context(top, project)
+    clouds, of = _clouds(top)
     addresses = top.take("addresses", private(16, 20), "a private network from /16 to /20", "10.10.0.0/16")
-    settings = Settings(
-        environment=stack,
+    fleet, ssh_key, ssh_from = _trainer(top.section("trainer"))
+    mail = r"[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{3,200}"
+    return Settings(
+        environment=top.stack,
         context=context,
         clouds=clouds,
+        of=of,
         release=top.take(
             "release",
             matching(r"sha256:[0-9a-f]{64}"),
@@ -104,21 +184,73 @@ def read(found: Mapping[str, Any], *, project: str, stack: str, hidden: Collecti
         ),
         port=top.take("port", between(1024, 65535), "a whole number from 1024 to 65535", 8080),
         addresses=addresses,
-        callers=top.take(
-            "callers",
+        callers=_callers(top.section("callers"), addresses),
+        scale=_scale(top.section("scale"), top.stack),
+        replicated=top.take("replicated", boolean, "true or false", True, default=False),
+        kubernetes=top.take("kubernetes", boolean, "true or false", True, default=False),
+        fleet=fleet,
+        ssh_key=ssh_key,
+        ssh_from=ssh_from,
+        retrain=top.take(
+            "retrain",
+            matching(r"[0-9]{1,2} [0-9]{1,2} (\*|[0-9]{1,2}) (\*|[0-9]{1,2}) (\*|[0-6])"),
+            "a time in UTC as cron writes it: minute, hour, day, month, weekday",
+            "30 2 * * 0",
+        ),
+        alerts_to=top.take("alertsTo", matching(mail), "an e-mail address", "ml-platform@example.com"),
+        runbook=top.take("runbook", matching(r"https://[^\s]{4,200}"), "an https URL", "https://example.com/runbook"),
+        budget=top.take("budget", between(1, 1_000_000), "whole US dollars a month, for each cloud", 500),
+    )
+
+
+def _callers(section: Section, addresses: str) -> Callers:
+    callers = Callers(
+        networks=section.take(
+            "networks",
             each(private(8, 32)),
             "a list of private networks (the whole internet is none)",
             ["10.0.0.0/8"],
             default=(addresses,),
         ),
-        scale=_scale(top.section("scale"), stack),
-        aws=_aws(top.section("aws")) if "aws" in clouds else None,
+        issuer=section.take(
+            "issuer",
+            matching(r"https://[^\s]{4,200}"),
+            "the https URL of an OpenID Connect issuer",
+            "https://login.example.com",
+        ),
+        audience=section.take(
+            "audience", matching(r"[A-Za-z0-9._:/-]{1,200}"), "what tokens are made out to", "predict"
+        ),
+        per_minute=section.take("perMinute", between(10, 1_000_000), "calls a minute, at least 10", 600, default=600),
     )
-    top.taken.update(CLOUDS)  # what the section of a cloud says does not matter while it is not chosen
-    top.close()
-    if problems:
-        raise SettingsError("\n".join(problems))
-    return settings
+    section.close()
+    return callers
+
+
+def _trainer(section: Section) -> tuple[Fleet, str, tuple[str, ...]]:
+    kinds: tuple[Accelerator, ...] = ("none", "gpu-small", "gpu-large")
+    fleet = Fleet(
+        accelerator=section.take("accelerator", one_of(kinds), " or ".join(kinds), "none", default="none"),
+        maximum=section.take("maximum", between(1, 100), "a whole number of machines from 1 to 100", 2),
+        on_demand=section.take("onDemand", between(0, 100), "a whole number of machines from 0 to 100", 0, default=0),
+        idle_minutes=section.take("idleMinutes", between(5, 1440), "minutes from 5 to 1440", 30, default=30),
+    )
+    key = section.take(
+        "sshKey",
+        matching(r"(ssh-ed25519|ssh-rsa) [A-Za-z0-9+/=]{60,1000}( [\x21-\x7e]{1,100})?"),
+        "the public half of an SSH key, on one line",
+        "ssh-ed25519 " + "A" * 68 + " you@example.com",
+    )
+    known = section.take(
+        "sshFrom",
+        lambda value: each(network)(value) if value else (),
+        "a list of networks, and never the whole internet",
+        ["10.0.0.0/8"],
+        default=(),
+    )
+    if section.close() and fleet.on_demand > fleet.maximum:
+        section.refuse("maximum", f"at least onDemand, {fleet.on_demand}", fleet.on_demand)
+    return fleet, key, known
 
 
 def _scale(section: Section, stack: str) -> Scale:
@@ -138,30 +270,3 @@ def _scale(section: Section, stack: str) -> Scale:
         if stack == "prod" and scale.minimum < PROD_MINIMUM:
             section.refuse("minimum", f"at least {PROD_MINIMUM} in prod", PROD_MINIMUM)
     return scale
-
-
-def _aws(section: Section) -> AwsArgs:
-    args = AwsArgs(
-        region=section.take(
-            "region", matching(r"(?!cn-)[a-z]{2}-[a-z]+-\d"), "a region of AWS's public partition", "eu-west-1"
-        ),
-        zones=section.take("zones", zones, "a list of two to four letters of the region's zones", ["a", "b"]),
-        hosted_zone=section.take(
-            "hostedZone",
-            matching(r"Z[A-Z0-9]{5,31}"),
-            "the id of the Route 53 zone that holds the domain",
-            "Z0123456789ABCDEFGHIJ",
-            default=None,
-        ),
-        endpoint=section.take(
-            "endpoint",
-            endpoint,
-            "the address of an AWS-compatible emulator, over https unless it is on this machine",
-            "https://localhost:4566",
-            default=None,
-        ),
-    )
-    if section.close() and not (args.endpoint or args.hosted_zone):
-        needed = "the id of the Route 53 zone that holds the domain; only an emulator (endpoint) needs none"
-        section.refuse("hostedZone", needed, "Z0123456789ABCDEFGHIJ")
-    return args

@@ -3,7 +3,7 @@
 import pulumi
 import pulumi_aws as aws
 
-from infra.aws.names import KEY_ALIAS, Account, log_groups
+from infra.aws.names import KEY_ALIAS, Account, cluster_log_group, clusters, log_groups, trail_arn
 from infra.aws.policy import Statement, allow, document
 from infra.context import Context
 from infra.shape import KeyPurpose
@@ -47,15 +47,15 @@ USE = [
 class Key(pulumi.ComponentResource):
     """A key that is rotated each year and outlives a mistake by its waiting time.
 
-    The account's own IAM policies decide who may use it. The key of the logs is also open to the two
-    services that write logs, for this environment's logs alone.
+    The account's own IAM policies decide who may use it. The key of the logs is also open to the services that
+    write logs and send alerts, for this environment's alone.
     """
 
     id: pulumi.Output[str]
 
     def __init__(
         self,
-        purpose: KeyPurpose,
+        purpose: KeyPurpose | str,
         *,
         account: Account,
         ctx: Context,
@@ -71,7 +71,7 @@ class Key(pulumi.ComponentResource):
             )
         ]
         if purpose == "logs":
-            statements += _log_writers(account, ctx)
+            statements += [*_log_writers(account, ctx), *_trail_and_alerts(account, ctx)]
         key = aws.kms.Key(
             purpose,
             description=f"{ctx.project} {ctx.environment}: {purpose}",
@@ -92,15 +92,20 @@ class Key(pulumi.ComponentResource):
 
 
 def _log_writers(account: Account, ctx: Context) -> list[Statement]:
+    groups = {
+        "CloudWatchLogsOfThisEnvironment": log_groups(ctx),
+        "CloudWatchLogsOfItsClusters": cluster_log_group(clusters(ctx)),
+    }
     return [
-        allow(
-            [*USE, "kms:DescribeKey"],
-            THIS_KEY,
-            principal={"Service": f"logs.{account.region}.amazonaws.com"},
-            when={
-                "ArnLike": {"kms:EncryptionContext:aws:logs:arn": account.arn("logs", f"log-group:{log_groups(ctx)}")}
-            },
-            sid="CloudWatchLogsOfThisEnvironment",
+        *(
+            allow(
+                [*USE, "kms:DescribeKey"],
+                THIS_KEY,
+                principal={"Service": f"logs.{account.region}.amazonaws.com"},
+                when={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": account.arn("logs", f"log-group:{pattern}")}},
+                sid=sid,
+            )
+            for sid, pattern in groups.items()
         ),
         # Unconditional, as AWS documents no condition key in this call; the bucket's policy holds them.
         allow(
@@ -108,5 +113,26 @@ def _log_writers(account: Account, ctx: Context) -> list[Statement]:
             THIS_KEY,
             principal={"Service": "logging.s3.amazonaws.com"},
             sid="AccessLogsOfBuckets",
+        ),
+    ]
+
+
+def _trail_and_alerts(account: Account, ctx: Context) -> list[Statement]:
+    trail = trail_arn(account, ctx)
+    return [
+        # S3 decrypts to reuse a bucket's key; each call names the trail that it is for.
+        allow(
+            ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"],
+            THIS_KEY,
+            principal={"Service": "cloudtrail.amazonaws.com"},
+            when={"StringEquals": {"aws:SourceArn": trail}},
+            sid="TrailOfThisEnvironment",
+        ),
+        allow(
+            ["kms:Decrypt", "kms:GenerateDataKey"],
+            THIS_KEY,
+            principal={"Service": "cloudwatch.amazonaws.com"},
+            when={"StringEquals": {"aws:SourceAccount": account.id}},
+            sid="AlarmsOfThisAccount",
         ),
     ]

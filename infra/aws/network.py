@@ -12,18 +12,20 @@ from infra.aws.names import SECURITY_GROUP, Account, named
 from infra.aws.watch import Log
 from infra.context import Context
 
-# What a Fargate task needs to start and to log. It needs no endpoint of KMS or STS: S3 calls KMS itself,
-# and a task's credentials come from its agent. Each costs by the hour and zone (docs/adr/0011).
-ENDPOINTS = ("ecr.api", "ecr.dkr", "logs")
+# What a Fargate task needs to start and to log, and a machine to leave its group. It needs no endpoint of KMS or
+# STS: S3 calls KMS itself, and a task's credentials come from its agent. Each costs by the hour and zone
+# (docs/adr/0011).
+ENDPOINTS = ("autoscaling", "ecr.api", "ecr.dkr", "logs")
+GATEWAYS = ("s3", "dynamodb")  # these cost nothing
 HTTPS = 443
 SUBNET_BITS = 4  # sixteen subnets in the range, of which the zones take the first
 
 
 class Network(pulumi.ComponentResource):
-    """Private subnets, endpoints for storage, registry and logs, and a record of every connection.
+    """Private subnets, endpoints for storage, tables, registry and logs, and a record of every connection.
 
     Workloads wear the security group `members` to be let out to those endpoints. The default group is
-    closed. All subnets use the main route table, which knows the way within and to S3 and no other.
+    closed. All subnets use the main route table, which knows the way within, to S3 and to DynamoDB and no other.
     """
 
     id: pulumi.Output[str]
@@ -83,15 +85,27 @@ class Network(pulumi.ComponentResource):
                 ("endpoints", "Endpoints of the platform"),
             )
         )
-        storage = aws.ec2.VpcEndpoint(
-            "s3",
-            vpc_id=self.id,
-            service_name=f"com.amazonaws.{self._region}.s3",
-            vpc_endpoint_type="Gateway",
-            route_table_ids=[vpc.main_route_table_id],
-            tags=self._tags("s3"),
-            opts=self._child,
-        )
+        for service in GATEWAYS:
+            gateway = aws.ec2.VpcEndpoint(
+                service,
+                vpc_id=self.id,
+                service_name=f"com.amazonaws.{self._region}.{service}",
+                vpc_endpoint_type="Gateway",
+                route_table_ids=[vpc.main_route_table_id],
+                tags=self._tags(service),
+                opts=self._child,
+            )
+            aws.vpc.SecurityGroupEgressRule(
+                f"members-to-{service}",
+                security_group_id=members,
+                description=f"members-to-{service}",
+                ip_protocol="tcp",
+                from_port=HTTPS,
+                to_port=HTTPS,
+                prefix_list_id=gateway.prefix_list_id,
+                tags=self._ctx.tags,
+                opts=self._child,
+            )
         for service in ENDPOINTS:
             aws.ec2.VpcEndpoint(
                 service,
@@ -105,17 +119,6 @@ class Network(pulumi.ComponentResource):
                 opts=self._child,
             )
         open_port("members-to-endpoints", HTTPS, members, endpoints, ctx=self._ctx, parent=self)
-        aws.vpc.SecurityGroupEgressRule(
-            "members-to-s3",
-            security_group_id=members,
-            description="members-to-s3",
-            ip_protocol="tcp",
-            from_port=HTTPS,
-            to_port=HTTPS,
-            prefix_list_id=storage.prefix_list_id,
-            tags=self._ctx.tags,
-            opts=self._child,
-        )
         return members
 
     def _record(self, flow_log: Log, account: Account) -> None:

@@ -5,14 +5,17 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
+from infra.aws.args import AwsArgs
 from infra.aws.balancer import LoadBalancer
 from infra.aws.identity import Identity
 from infra.aws.names import CONTAINERS, Account
 from infra.aws.network import open_port, security_group
+from infra.aws.policy import allow, grant
 from infra.aws.scaling import Scaling
 from infra.aws.watch import Log
 from infra.context import Context
-from infra.shape import ServiceArgs
+from infra.shape import Identity as AnyIdentity
+from infra.shape import Scale, ServiceArgs
 
 CPU_UNITS, MEMORY_MIB = "512", "1024"  # half a core; Fargate has nothing smaller than 1 GiB for it
 NOBODY = "10001:10001"  # user and group of the image, not root
@@ -33,26 +36,30 @@ class Service(pulumi.ComponentResource):
     cluster: pulumi.Output[str]
     name: pulumi.Output[str]
     url: pulumi.Output[str]
+    balancer: pulumi.Output[str]
+    log: Log
+    scale: Scale
 
     def __init__(
         self,
         name: str,
         args: ServiceArgs,
-        hosted_zone: str | None,
+        cloud: AwsArgs,
         *,
         account: Account,
         ctx: Context,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("groundwork:aws:Service", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        balancer = LoadBalancer(name, args, hosted_zone, ctx=ctx, opts=child)
-        group = security_group(f"{name}-tasks", "Tasks of the service", args.network.id, ctx=ctx, parent=self)
+        self._child, container = pulumi.ResourceOptions(parent=self), args.container
+        child = self._child
+        balancer = LoadBalancer(name, args, cloud, ctx=ctx, opts=child)
+        group = security_group(f"{name}-tasks", "Tasks of the service", container.network.id, ctx=ctx, parent=self)
         open_port(f"{name}-balancer-to-tasks", args.port, balancer.group, group, ctx=ctx, parent=self)
 
         starter = Identity(f"{name}-starter", "container", account=account, ctx=ctx, opts=child)
-        args.image.registry.grant_pull(starter)
-        log = Log(name, args.key, ctx=ctx, opts=child)
+        container.image.registry.grant_pull(starter)
+        log = Log(name, container.key, ctx=ctx, opts=child)
         log.grant_write(starter)
 
         full_name = ctx.name(name, CONTAINERS)
@@ -71,7 +78,7 @@ class Service(pulumi.ComponentResource):
             network_mode="awsvpc",
             requires_compatibilities=["FARGATE"],
             execution_role_arn=starter.principal,
-            task_role_arn=args.runs_as.principal,
+            task_role_arn=container.runs_as.principal,
             container_definitions=pulumi.Output.json_dumps([_container(name, args, log, account.region)]),
             tags=ctx.tags,
             opts=child,
@@ -84,8 +91,8 @@ class Service(pulumi.ComponentResource):
             desired_count=args.scale.minimum,
             launch_type="FARGATE",
             network_configuration={
-                "subnets": args.network.subnets,
-                "security_groups": [group, args.network.members],
+                "subnets": container.network.subnets,
+                "security_groups": [group, container.network.members],
                 "assign_public_ip": False,
             },
             load_balancers=[
@@ -109,15 +116,25 @@ class Service(pulumi.ComponentResource):
         )
         Scaling(name, args.scale, cluster.name, service.name, ctx=ctx, opts=child)
         self.cluster, self.name, self.url = cluster.name, service.name, balancer.url
+        self.balancer, self.log, self.scale = balancer.metrics, log, args.scale
+        self._arn, self._cluster_arn = service.arn, cluster.arn
         self.register_outputs({"cluster": self.cluster, "name": self.name, "url": self.url})
+
+    def grant_deploy(self, identity: AnyIdentity) -> None:
+        """Let it replace the copies of this service by new ones, and see whether they became healthy."""
+        here = {"ArnEquals": {"ecs:cluster": self._cluster_arn}}
+        statements = [allow(["ecs:DescribeServices", "ecs:UpdateService"], [self._arn], when=here)]
+        grant(identity, "deploy", self.pulumi_resource_name, statements, parent=self)
 
 
 def _container(name: str, args: ServiceArgs, log: Log, region: str) -> dict[str, Any]:
     """The one container of the task: it writes nowhere, is not root and has no capability of the kernel."""
-    variables = {"PORT": str(args.port), **args.environment}
+    variables = {"PORT": str(args.port), **args.container.environment}
+    command = {"command": list(args.container.command)} if args.container.command else {}
     return {
         "name": name,
-        "image": args.image.uri,
+        "image": args.container.image.uri,
+        **command,
         "essential": True,
         "user": NOBODY,
         "privileged": False,

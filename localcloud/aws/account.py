@@ -101,7 +101,7 @@ class Account:
                     config=Config(
                         retries={"max_attempts": 2},
                         s3={"addressing_style": "path"},
-                        max_pool_connections=16,
+                        max_pool_connections=IDLE_CONNECTIONS,
                         connect_timeout=5,
                         read_timeout=60,
                         proxies={},
@@ -140,6 +140,10 @@ class Account:
         return "aws"
 
 
+# Connections that a client keeps open for later calls. A program has up to one client for each service, region and
+# provider; the emulator serves a limited number of connections, and who comes when all are taken waits for one to end.
+IDLE_CONNECTIONS = 1
+
 # boto3's word for a key → the provider's input, the environment's variable
 KEYS = {
     "aws_access_key_id": ("accessKey", "AWS_ACCESS_KEY_ID"),
@@ -167,6 +171,7 @@ LOADER = botocore.loaders.create_loader()
 # boto3's service names where pulumi-aws names the endpoint otherwise
 PROVIDER_NAMES = {
     "application-autoscaling": ("applicationautoscaling", "appautoscaling"),
+    "events": ("eventbridge", "cloudwatchevents"),
     "stepfunctions": ("sfn",),
 }
 

@@ -20,6 +20,8 @@ SPELLING = {
     "kmsMasterKeyId": "KMSMasterKeyID",
     "id": "ID",
 }
+REPLICA_SPELLING = {"id": "ID", "replicaKmsKeyId": "ReplicaKmsKeyID"}
+REPLICA_FROM_CLOUD = {cloud: wire for wire, cloud in REPLICA_SPELLING.items()}
 FROM_CLOUD = {cloud: wire for wire, cloud in SPELLING.items()}
 
 
@@ -202,6 +204,30 @@ def put_lifecycle(s3: Any, bucket: str, inputs: Properties) -> None:
     s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules}, **more)
 
 
+def get_replication(s3: Any, bucket: str, _: Properties) -> Properties:
+    """The role that copies, and its rules."""
+    live = s3.get_bucket_replication(Bucket=bucket)["ReplicationConfiguration"]
+    return {"role": live["Role"], "rules": to_wire(live["Rules"], REPLICA_FROM_CLOUD)}
+
+
+def put_replication(s3: Any, bucket: str, inputs: Properties) -> None:
+    """Writes all rules. Both buckets must be versioned already."""
+    cloud = {"Role": inputs["role"], "Rules": to_cloud(inputs["rules"], REPLICA_SPELLING)}
+    s3.put_bucket_replication(Bucket=bucket, ReplicationConfiguration=cloud)
+
+
+def get_notification(s3: Any, bucket: str, _: Properties) -> Properties:
+    """S3 answers for every bucket."""
+    s3.get_bucket_notification_configuration(Bucket=bucket)
+    return {}
+
+
+def put_notification(s3: Any, bucket: str, inputs: Properties) -> None:
+    """Writes the whole configuration."""
+    cloud: Properties = {"EventBridgeConfiguration": {}} if inputs.get("eventbridge") else {}
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=cloud)
+
+
 KINDS = (
     setting(
         "aws:s3/bucketVersioning:BucketVersioning",
@@ -279,5 +305,28 @@ KINDS = (
         read_back=["objectLockEnabled", "rule"],
         replaces=["objectLockEnabled"],
         defaults={"objectLockEnabled": "Enabled"},
+    ),
+    setting(
+        "aws:s3/bucketReplicationConfig:BucketReplicationConfig",
+        "ReplicationConfigurationNotFoundError",
+        get_replication,
+        put_replication,
+        lambda s3, bucket, _: s3.delete_bucket_replication(Bucket=bucket),
+        read_back=["role", "rules"],
+        kept={
+            "rules.filter": "always an empty prefix",
+            "rules.sourceSelectionCriteria": "lost by PutBucketReplication",
+            "rules.deleteMarkerReplication": "always Disabled",
+        },
+        unordered=frozenset(["rules"]),
+    ),
+    setting(
+        "aws:s3/bucketNotification:BucketNotification",
+        "",
+        get_notification,
+        put_notification,
+        lambda s3, bucket, _: put_notification(s3, bucket, {}),
+        read_back=[],
+        kept={"eventbridge": "lost by PutBucketNotificationConfiguration"},
     ),
 )

@@ -76,6 +76,15 @@ def tag_changes(old: Properties, new: Properties) -> tuple[Tags, list[str]]:
     )
 
 
+def retag(old: Properties, new: Properties, write: Callable[[Tags], Any], remove: Callable[[list[str]], Any]) -> None:
+    """Brings the tags from the old inputs to the new ones by two calls of a cloud, each made only if it is needed."""
+    added, removed = tag_changes(old, new)
+    if removed:
+        remove(removed)
+    if added:
+        write(added)
+
+
 def changed(old: Properties, new: Properties, *names: str) -> bool:
     """Whether one of the properties is written differently in the new inputs."""
     return any(old.get(name) != new.get(name) for name in names)

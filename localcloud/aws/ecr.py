@@ -12,6 +12,7 @@ from localcloud.aws.calls import ProviderError, all_of, changed, if_found, tag_c
 from localcloud.aws.kind import Kind, Properties, Tags
 
 GONE = "RepositoryNotFoundException"
+NO_POLICY = "RepositoryPolicyNotFoundException"
 
 
 def _mutability(inputs: Properties) -> dict[str, Any]:
@@ -125,6 +126,37 @@ def delete_policy(account: Account, name: str, _: Properties) -> None:
     )
 
 
+def put_access(account: Account, inputs: Properties, _: Tags) -> str:
+    """The id is the repository's name."""
+    account.client("ecr").set_repository_policy(repositoryName=inputs["repository"], policyText=inputs["policy"])
+    return str(inputs["repository"])
+
+
+def update_access(account: Account, _: str, __: Properties, new: Properties) -> None:
+    """Writes the policy anew."""
+    put_access(account, new, {})
+
+
+def read_access(account: Account, name: str, _: Properties) -> Properties | None:
+    """One call tells all."""
+    answer = if_found(account.client("ecr").get_repository_policy, GONE, NO_POLICY, repositoryName=name)
+    return answer and {
+        "repository": answer["repositoryName"],
+        "policy": answer["policyText"],
+        "registryId": answer["registryId"],
+    }
+
+
+def delete_access(account: Account, name: str, _: Properties) -> None:
+    """The repository stays."""
+    if_found(account.client("ecr").delete_repository_policy, GONE, NO_POLICY, repositoryName=name)
+
+
+def find_access(account: Account, inputs: Properties) -> str | None:
+    """By its repository."""
+    return str(inputs["repository"]) if read_access(account, inputs["repository"], inputs) else None
+
+
 KINDS = (
     Kind(
         "aws:ecr/repository:Repository",
@@ -160,5 +192,16 @@ KINDS = (
         find=lambda account, inputs: (read_policy(account, inputs["repository"], inputs) or {}).get("repository"),
         read_back=frozenset(["repository", "policy"]),
         replaces=frozenset(["repository"]),
+    ),
+    Kind(
+        "aws:ecr/repositoryPolicy:RepositoryPolicy",
+        create=put_access,
+        read=read_access,
+        update=update_access,
+        delete=delete_access,
+        find=find_access,
+        read_back=frozenset(["repository", "policy"]),
+        replaces=frozenset(["repository"]),
+        delete_before_replace=True,
     ),
 )

@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 # what AWS adds to a redirect that says nothing of it
 _REDIRECT = {"host": "#{host}", "path": "/#{path}", "port": "#{port}", "protocol": "#{protocol}", "query": "#{query}"}
 
+# actions that the emulator's CreateListener refuses and its ModifyListener takes
+LATER = ("jwt-validation",)
+
 
 def _action_arguments(action: Properties) -> dict[str, Any]:
-    known = {"type", "order", "targetGroupArn", "forward", "redirect", "fixedResponse"}
+    known = {"type", "order", "targetGroupArn", "forward", "redirect", "fixedResponse", "jwtValidation"}
     if set(action) - known:
         raise ProviderError(f"localcloud knows no listener action with {', '.join(sorted(set(action) - known))}.")
     forward = action.get("forward")
@@ -29,6 +32,7 @@ def _action_arguments(action: Properties) -> dict[str, Any]:
         ForwardConfig=forward and _forward_arguments(forward),
         RedirectConfig=to_cloud(action["redirect"]) if action.get("redirect") else None,
         FixedResponseConfig=to_cloud(action["fixedResponse"]) if action.get("fixedResponse") else None,
+        JwtValidationConfig=to_cloud(action["jwtValidation"]) if action.get("jwtValidation") else None,
     )
 
 
@@ -52,8 +56,9 @@ def _live_action(action: dict[str, Any], declared: Properties) -> Properties:
         forward=_live_forward(groups, sticky, declared.get("forward") or {}) if groups else None,
         redirect=fit(to_wire(action.get("RedirectConfig")), declared.get("redirect"), _REDIRECT),
         fixedResponse=fit(to_wire(action.get("FixedResponseConfig")), declared.get("fixedResponse")),
+        jwtValidation=to_wire(action.get("JwtValidationConfig")),
     )
-    return fit(live, declared, {"type": None}) or live if declared else live
+    return fit(live, declared, {"type": None, "jwtValidation": None}) or live if declared else live
 
 
 def _live_forward(groups: list[Properties], sticky: dict[str, Any], declared: Properties) -> Properties:
@@ -90,8 +95,13 @@ def _create_listener(account: Account, inputs: Properties, tags: Tags) -> str:
     arguments = present(Protocol=_protocol(inputs, balancer), Tags=tag_list(tags) or None)
     if inputs.get("alpnPolicy"):
         arguments["AlpnPolicy"] = [inputs["alpnPolicy"]]
-    created = client(account).create_listener(LoadBalancerArn=balancer, **arguments, **_listener_arguments(inputs))
-    return str(created["Listeners"][0]["ListenerArn"])
+    said = _listener_arguments(inputs)
+    first = {**said, "DefaultActions": [action for action in said["DefaultActions"] if action["Type"] not in LATER]}
+    created = client(account).create_listener(LoadBalancerArn=balancer, **arguments, **first)
+    arn = str(created["Listeners"][0]["ListenerArn"])
+    if first != said:
+        client(account).modify_listener(ListenerArn=arn, DefaultActions=said["DefaultActions"])
+    return arn
 
 
 def _read_listener(account: Account, arn: str, inputs: Properties) -> Properties | None:

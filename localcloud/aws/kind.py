@@ -42,10 +42,12 @@ class Kind:
         Any input that is neither read back nor kept is refused by name.
     replaces: inputs whose change needs a new resource.
     unordered: lists, by path as in `kept`, whose order means nothing.
+    explicit: properties in which an empty block says something by being there (`{"allow": {}}`).
     defaults: inputs that the provider fills in when they are left out.
     name_input: the input that gets a name made from the resource's own when it is left out.
     auto_name: that name's form, where the cloud wants one (lower case, a prefix).
     regional: whether the resource lives in a region, and so takes the input `region`.
+    recorded: why the emulator has nothing of the resource, which then is in the state alone (recorded.py); else "".
     """
 
     token: str
@@ -60,9 +62,11 @@ class Kind:
     kept: Mapping[str, str] = field(default_factory=dict)
     replaces: frozenset[str] = frozenset()
     unordered: frozenset[str] = frozenset()
+    explicit: frozenset[str] = frozenset()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     name_input: str | None = None
     auto_name: Callable[[str], str] = str
     regional: bool = True
     tagged: bool = False
     delete_before_replace: bool = False
+    recorded: str = ""

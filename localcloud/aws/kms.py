@@ -95,9 +95,15 @@ def delete_key(account: Account, key: str, inputs: Properties) -> None:
 
 
 def list_keys(account: Account) -> Iterator[tuple[str, Tags]]:
-    """The customers' keys that do not wait for their deletion."""
+    """The customers' keys that do not wait for their deletion.
+
+    Those of AWS's own aliases are AWS's, such as that of EBS, which the emulator calls a customer's.
+    """
     kms = account.client("kms")
+    aws = {alias.get("TargetKeyId") for alias in _aliases(account) if alias["AliasName"].startswith("alias/aws/")}
     for key in all_of(kms, "list_keys", "Keys"):
+        if key["KeyId"] in aws:
+            continue
         about = kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]
         if about["KeyManager"] == "CUSTOMER" and about["KeyState"] != "PendingDeletion":
             yield key["KeyId"], tag_map(kms.list_resource_tags(KeyId=key["KeyId"])["Tags"], "TagKey", "TagValue")

@@ -35,6 +35,13 @@ def same(one: Any, other: Any, path: str = "", unordered: Collection[str] = (), 
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
+def explicit(value: Any) -> Any:
+    """The value with each empty block as a text, so that it counts by being there."""
+    if isinstance(value, dict):
+        return {name: explicit(item) for name, item in value.items()} if value else "{}"
+    return [explicit(item) for item in value] if isinstance(value, list) else value
+
+
 def is_empty(value: Any) -> bool:
     """Whether a value says no more than its absence: None, "", 0, False, or a container of nothing else."""
     if isinstance(value, dict):

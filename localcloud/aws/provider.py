@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from localcloud.aws.account import Account
 from localcloud.aws.calls import ProviderError, is_change, left_nothing
 from localcloud.aws.invokes import INVOKES
 from localcloud.aws.kind import MARK, Kind, Properties, Tags
-from localcloud.aws.meaning import is_empty, same
+from localcloud.aws.meaning import explicit, is_empty, same
 from localcloud.errors import UnsupportedError
 from localcloud.values import has_unknown
 
@@ -66,11 +66,11 @@ class Provider:
         A made name is the resource's own and 7 hex digits of its URN's hash; one that state holds already is left.
         """
         kind = _kind(token)
-        unknown = sorted(name for name in inputs if name not in _known_inputs(kind))
+        unknown = sorted(name for name in inputs if name not in known_inputs(kind))
         if unknown:
             raise CheckError([REFUSED_INPUT.format(token=token, name=_name_of(urn), input=name) for name in unknown])
         checked = {**kind.defaults, **inputs}
-        if "tags" in _known_inputs(kind) and self.account.default_tags and isinstance(checked.get("tags", {}), dict):
+        if "tags" in known_inputs(kind) and self.account.default_tags and isinstance(checked.get("tags", {}), dict):
             checked["tags"] = {**self.account.default_tags, **checked.get("tags", {})}
         if kind.name_input and kind.name_input not in checked:
             checked[kind.name_input] = _made_name(kind, urn, checked, old_inputs or {})
@@ -83,7 +83,7 @@ class Provider:
         names = tuple(
             name
             for name in sorted({**old, **new})
-            if has_unknown(new.get(name)) or not same(old.get(name), new.get(name), name, kind.unordered)
+            if has_unknown(new.get(name)) or not _same(kind, name, old.get(name), new.get(name))
         )
         replaces = tuple(name for name in names if kind.update is None or name in _replacing(kind))
         same_name = kind.name_input is not None and kind.name_input not in names
@@ -95,7 +95,8 @@ class Provider:
         A ProviderError says with `nothing_happened` whether not a single call of the creation changed anything.
         """
         kind = _kind(token)
-        tags = {**inputs.get("tags", {}), **({MARK: mark(urn)} if kind.tagged else {})}
+        declared = inputs.get("tags", {})  # those of Auto Scaling are a list with a say on what inherits them
+        tags = {**(declared if isinstance(declared, dict) else {}), **({MARK: mark(urn)} if kind.tagged else {})}
         before = self.account.sent.changes
         try:
             with _sentences(token, _name_of(urn)):
@@ -118,19 +119,19 @@ class Provider:
             live = kind.read(account, id, inputs)
         if live is None:
             return None
-        if "tags" in live:
+        if isinstance(live.get("tags"), dict):
             live["tags"] = {name: text for name, text in live["tags"].items() if name != MARK}
         seen = dict(inputs)
         for name in kind.read_back:
             expected = inputs.get(name, kind.defaults.get(name))
             chosen_by_cloud = bool(inputs) and name in kind.computed and is_empty(expected)
-            if chosen_by_cloud or same(expected, live.get(name), name, kind.unordered, kind.kept):
+            if chosen_by_cloud or _same(kind, name, expected, live.get(name), kind.kept):
                 continue
             seen.pop(name, None)
             if live.get(name) is not None:
                 seen[name] = live[name]
         outputs = {**live, **seen}
-        if "tags" in live:
+        if isinstance(live.get("tags"), dict):
             outputs["tagsAll"] = live["tags"]
         if kind.regional:
             outputs["region"] = account.region
@@ -199,7 +200,14 @@ def _kind(token: str) -> Kind:
     return KINDS[token]
 
 
-def _known_inputs(kind: Kind) -> frozenset[str]:
+def _same(kind: Kind, name: str, one: Any, other: Any, ignored: Collection[str] = ()) -> bool:
+    if name in kind.explicit:
+        one, other = explicit(one), explicit(other)
+    return same(one, other, name, kind.unordered, ignored)
+
+
+def known_inputs(kind: Kind) -> frozenset[str]:
+    """The inputs that a kind can honour, or knows to be lost: those that `check` lets pass."""
     known = kind.read_back | frozenset(name.split(".")[0] for name in kind.kept)
     if kind.name_input:
         known |= {_prefix_input(kind)}

@@ -9,8 +9,9 @@ from localcloud.aws.account import Account
 from localcloud.aws.provider import Provider
 
 SERVICES = (
-    "acm", "applicationautoscaling", "cloudwatch", "ec2", "ecr", "ecs", "elbv2", "iam", "kms", "logs", "route53", "s3",
-    "sts",
+    "acm", "apigatewayv2", "applicationautoscaling", "autoscaling", "budgets", "cloudtrail", "cloudwatch", "dynamodb",
+    "ec2", "ecr", "ecs", "efs", "eks", "elbv2", "events", "iam", "kms", "lambda", "logs", "route53", "s3", "scheduler",
+    "sfn", "sns", "sts", "wafv2",
 )  # fmt: skip
 
 

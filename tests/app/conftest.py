@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from app import dataset, jobs, store
+from app import dataset, jobs
+from app import s3 as s3_module
+from app.s3 import S3Store
 from app.store import Store
 
 
@@ -22,7 +24,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     with mock_aws():
-        client = store.client()
+        client = s3_module.client()
         for bucket in ("data", "models"):
             client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
             client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
@@ -63,5 +65,5 @@ class Stores:
 def stores(s3: Any) -> Stores:
     """The stores at the addresses that the platform gives them."""
     return Stores(
-        Store("s3://data/people/", s3), Store("s3://models/height-weight/", s3), Store("s3://data/lake/", s3), s3
+        S3Store("s3://data/people/", s3), S3Store("s3://models/height-weight/", s3), S3Store("s3://data/lake/", s3), s3
     )

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,17 +66,29 @@ def run(
 
 
 class Running:
-    """A service that runs while the `with` lasts; `url` is where it listens."""
+    """A service that runs while the `with` lasts; `url` is where it listens, `events` what it told."""
 
-    def __init__(self, variables: dict[str, str]) -> None:
+    def __init__(self, variables: dict[str, str], command: str = "serve") -> None:
         self.variables = variables
         own = {"PATH": os.environ["PATH"], **variables}
-        command = [sys.executable, "-m", "app", "serve"]
         self.process = subprocess.Popen(
-            command, cwd=ROOT, env=own, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            [sys.executable, "-m", "app", command],
+            cwd=ROOT,
+            env=own,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
         )
         assert self.process.stdout is not None
         self.url: str = json.loads(self.process.stdout.readline())["url"]
+        self.events: list[dict[str, Any]] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)  # a full pipe would stop the service
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.events.append(json.loads(line))
 
     def __enter__(self) -> Running:
         return self
@@ -84,6 +97,7 @@ class Running:
         assert self.process.stdout is not None
         self.process.kill()
         self.process.wait(10)
+        self._reader.join(10)
         self.process.stdout.close()
 
     def s3(self) -> Any:

@@ -34,6 +34,9 @@ class Fixed(Models):
         self.served = Served() if model is None else Served(Version("a" * 16, "b" * 64, MANIFEST, model), None)
         self.loads = {"loaded": 1, "refused": 0, "unreachable": 0}
 
+    def refresh_if_due(self) -> None:
+        """Nothing is looked for."""
+
 
 def client_of(models: Models) -> FlaskClient:
     return service.create_app(models).test_client()

@@ -43,6 +43,7 @@ def test_the_commands_lead_a_model_into_service_and_back(run: Run) -> None:
     code, evaluated, said = run("evaluate")
     assert (code, evaluated["version"]) == (0, trained["version"])
     assert evaluated["metrics"]["rmse"] < evaluated["baseline"]["rmse"]
+    assert (evaluated["event"], evaluated["rmse"]) == ("evaluation", evaluated["metrics"]["rmse"])
     assert run("publish")[1]["version"] == trained["version"]
     assert "is the current one already" in run("publish")[2]
     other = run("train", "--seed", "2")[1]["version"]

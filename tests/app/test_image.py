@@ -43,6 +43,10 @@ def test_the_image_has_a_health_check_of_the_route_that_needs_no_model() -> None
     assert "/healthz" in check
 
 
+def test_what_a_part_of_the_infrastructure_runs_are_arguments_of_the_app() -> None:
+    assert instructions()[-2:] == ['ENTRYPOINT ["python", "-m", "app"]', 'CMD ["serve"]']
+
+
 def test_the_build_context_holds_what_the_release_hashes_and_nothing_else() -> None:
     rules = [line for line in (ROOT / "app/Dockerfile.dockerignore").read_text().splitlines() if line[:1] not in "#"]
     assert rules[0] == "*"
@@ -52,28 +56,63 @@ def test_the_build_context_holds_what_the_release_hashes_and_nothing_else() -> N
     assert sent == {name for name in files if name.endswith((".py", ".json")) and "__pycache__" not in name}
 
 
-LIGHT = """
+GUARD = """
 import sys
-allowed = set(sys.stdlib_module_names) | {
-    "app", "boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3", "flask", "werkzeug", "jinja2",
-    "markupsafe", "itsdangerous", "click", "blinker", "waitress", "prometheus_client", "certifi",
-}
+before = set(sys.modules)
 class Guard:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in ("pulumi", "pulumi_aws", "infra", "stacks", "localcloud", "numpy", "sklearn"):
             raise AssertionError(f"the app imports {name}")
 sys.meta_path.insert(0, Guard())
 import pkgutil, importlib, app
+"""
+EVERYTHING = """
 for module in pkgutil.walk_packages(app.__path__, "app."):
     importlib.import_module(module.name)
-third = {name.partition(".")[0] for name in sys.modules} - allowed - {"__mp_main__"}
-print(sorted(name for name in third if not name.startswith("_")))
+import google.auth.transport.requests, azure.identity  # what functions import when they are called
 """
+LOCAL = """
+from app import __main__, calls, function, server, store
+import os; os.environ["AWS_REGION"] = "eu-central-1"
+store.open_store("s3://bucket/prefix/")
+calls.open_calls("dynamodb://calls")
+"""
+REPORT = """
+from importlib.metadata import distributions
+files = {getattr(sys.modules[name], "__file__", None) for name in set(sys.modules) - before}
+for each in distributions():
+    if any(str(each.locate_file(file)) in files for file in each.files or ()):
+        print(each.name)
+"""
+# What a library of the image imports where it happens to be installed, and does without in the image.
+OPTIONAL = {"grpcio", "opentelemetry-api", "opentelemetry-semantic-conventions"}
 
 
-def test_the_app_imports_nothing_but_its_own_packages_and_no_pulumi() -> None:
+def imported(program: str) -> set[str]:
+    """The distributions that a program of the app has imported."""
     # -I keeps the environment and the user's packages out; the root is put back by hand.
-    command = [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{LIGHT}"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    source = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{GUARD}{program}{REPORT}"
+    result = subprocess.run(
+        [sys.executable, "-I", "-c", source], capture_output=True, text=True, timeout=60, check=False
+    )
     assert result.returncode == 0, result.stderr
-    assert result.stdout.strip() == "[]"
+    return {re.sub(r"[-_.]+", "-", name).lower() for name in result.stdout.split()}
+
+
+def pinned(level: str) -> set[str]:
+    """The distributions that a compiled file of requirements names."""
+    text = (ROOT / f"requirements/{level}.txt").read_text()
+    return set(re.findall(r"^([a-z0-9-]+)==", text, re.MULTILINE))
+
+
+def test_the_app_imports_nothing_but_the_packages_of_its_image_and_no_pulumi() -> None:
+    found = imported(EVERYTHING)
+    assert found - OPTIONAL - {"groundwork"} <= pinned("image")
+    assert {"flask", "boto3", "google-cloud-storage", "azure-storage-blob", "azure-identity"} <= found
+
+
+def test_the_local_path_has_and_imports_no_other_cloud_s_library() -> None:
+    foreign = re.compile(r"google-(auth|cloud|api-core|resumable)|azure-|msal")
+    found = imported(LOCAL)
+    assert "boto3" in found
+    assert not [name for name in found | pinned("local") if foreign.match(name)]

@@ -10,7 +10,7 @@ import pytest
 from app import dataset, documents, jobs
 from app.dataset import People
 from app.jobs import JobError
-from app.store import StoreError
+from app.store import DeniedError, StoreError
 
 if TYPE_CHECKING:
     from tests.app.conftest import Stores
@@ -242,3 +242,37 @@ def test_a_manifest_that_is_not_the_one_pointed_to_is_refused(stores: Stores) ->
     stores.damage(f"versions/{version}/manifest.json", documents.dump(manifest))
     with pytest.raises(JobError, match="but the pointer says"):
         jobs.load_version(stores.models, version, pointer["manifest"])
+
+
+def test_a_table_that_landed_in_the_store_is_what_is_trained_on(stores: Stores) -> None:
+    assert jobs.landed(stores.data) is None
+    table = dataset.generate(40, 7)
+    stores.data.write("incoming/people.csv", table.to_csv())
+    found = jobs.landed(stores.data)
+    assert found is not None
+    people, source = found
+    assert people.to_csv() == table.to_csv()
+    assert source == f"landed, SHA-256 {documents.sha256(table.to_csv())}"
+
+
+def test_a_landed_table_that_is_none_is_refused_with_its_address(stores: Stores) -> None:
+    stores.data.write("incoming/people.csv", b"no,table\n1,2\n")
+    with pytest.raises(dataset.DataError, match=r"incoming/people\.csv"):
+        jobs.landed(stores.data)
+
+
+def test_a_landing_place_that_may_not_be_read_is_not_taken_for_an_empty_one(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(_key: str) -> bool:
+        raise DeniedError("no")
+
+    monkeypatch.setattr(stores.data, "has", denied)
+    with pytest.raises(DeniedError):
+        jobs.landed(stores.data)
+
+
+def test_a_store_tells_what_it_has(stores: Stores) -> None:
+    stores.data.write("incoming/people.csv.old", b"x")
+    assert not stores.data.has("incoming/people.csv")
+    assert stores.data.has("incoming/people.csv.old")

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from app import documents, jobs
+from app.s3 import S3Store
 from app.serving import Models
-from app.store import Store, StoreError
+from app.store import StoreError
 
 if TYPE_CHECKING:
     from tests.app.conftest import Stores
@@ -98,7 +99,7 @@ def test_a_model_with_the_right_hash_and_the_wrong_schema_is_refused(stores: Sto
     assert "does not satisfy model.schema.json" in models.served.trouble
 
 
-class Failing(Store):
+class Failing(S3Store):
     """A store that fails while `error` is set."""
 
     error: Exception | None = None

@@ -37,16 +37,20 @@ class Resource:
 
 @dataclass(frozen=True)
 class Plan:
-    """One environment's plan."""
+    """One environment's plan on one cloud."""
 
     environment: str
     resources: tuple[Resource, ...]
     outputs: dict[str, Any]
 
+    def any_of_type(self, token: str) -> list[Resource]:
+        """The resources of a type, if there are any. The token is whole, or short: without its provider and without
+        the second half of its module (`s3:Bucket`, `storage:StorageAccount`, `apps:Deployment`)."""
+        return [row for row in self.resources if token in (row.type, short(row.type))]
+
     def of_type(self, token: str) -> list[Resource]:
-        """The resources of a type, named without `aws:` and the module's second half (`s3:Bucket`)."""
-        module, kind = token.split(":")
-        found = [row for row in self.resources if row.type == f"aws:{module}/{kind[0].lower()}{kind[1:]}:{kind}"]
+        """The resources of a type, of which there must be some."""
+        found = self.any_of_type(token)
         assert found, f"no {token} in the plan of {self.environment}"
         return found
 
@@ -73,19 +77,42 @@ class Plan:
         attached = [row for row in self.of_type("iam:RolePolicy") if row.inputs["role"] == role]
         return [statement for row in attached for statement in row.document()]
 
-    def container(self) -> dict[str, Any]:
-        """The one container of the service's task."""
-        (container,) = json.loads(self.only("ecs:TaskDefinition").inputs["containerDefinitions"])
+    def container(self, task: str = "predict") -> dict[str, Any]:
+        """The one container of a task on AWS, which is named as in the program."""
+        (container,) = json.loads(self.named("ecs:TaskDefinition", task).inputs["containerDefinitions"])
         assert isinstance(container, dict)
         return container
 
 
-def evaluated(environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs the plan command: with no credentials, and in an empty home."""
+def short(token: str) -> str:
+    """A type without its provider and without the second half of its module."""
+    _, module, kind = token.split(":")
+    return f"{module.split('/')[0]}:{kind}"
+
+
+def listed(value: Any) -> list[Any]:
+    """What a policy document may write with or without brackets."""
+    return value if isinstance(value, list) else [value]
+
+
+def allowed(statements: list[Statement]) -> set[tuple[str, str]]:
+    """Each action with each resource that it is allowed on."""
+    assert all(statement["Effect"] == "Allow" for statement in statements)
+    return {
+        (action, resource)
+        for statement in statements
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+    }
+
+
+def evaluated(environment: str, cloud: str = "") -> subprocess.CompletedProcess[str]:
+    """Runs the plan command, for one cloud if it is named: with no credentials, and in an empty home."""
+    chosen = ["-c", f'groundwork:clouds=["{cloud}"]'] if cloud else []
     with tempfile.TemporaryDirectory() as home:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "PULUMI_"))}
         return subprocess.run(
-            [sys.executable, "-m", "localcloud", "plan", "-C", str(ROOT), "-s", environment, "--json"],
+            [sys.executable, "-m", "localcloud", "plan", "-C", str(ROOT), "-s", environment, *chosen, "--json"],
             cwd=ROOT,
             env={**kept, "HOME": home},
             capture_output=True,
@@ -99,15 +126,11 @@ evaluated_once = functools.cache(evaluated)
 
 
 @functools.cache
-def _plan(text: str, environment: str) -> Plan:
-    document = json.loads(text)
+def plan_of(environment: str, cloud: str = "aws") -> Plan:
+    """The plan of an environment on one cloud, made once, or the reason why there is none."""
+    done = evaluated_once(environment, cloud)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
     fields = Resource.__dataclass_fields__
     rows = ({key: value for key, value in row.items() if key in fields} for row in document["resources"])
     return Plan(environment, tuple(Resource(**row) for row in rows), document["outputs"])
-
-
-def plan_of(environment: str) -> Plan:
-    """The plan of an environment, made once, or the reason why there is none."""
-    done = evaluated_once(environment)
-    assert done.returncode == 0, done.stderr
-    return _plan(done.stdout, environment)

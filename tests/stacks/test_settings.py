@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from stacks.settings import Settings, SettingsError, read
+from stacks.settings import BootstrapSettings, Settings, SettingsError, read
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = ("local", "dev", "staging", "prod")
@@ -46,14 +46,30 @@ def refusal(found: dict[str, Any], stack: str = "dev", hidden: tuple[str, ...] =
 def test_the_settings_of_each_environment_are_right(environment: str) -> None:
     settings = read(configuration(environment), project="groundwork", stack=environment)
     assert settings.environment == environment
-    assert settings.clouds == ("aws",)
+    assert settings.clouds == (("aws",) if environment == "local" else ("aws", "gcp", "azure"))
+    assert isinstance(settings, Settings)
     assert settings.context.disposable == (environment == "local")
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_the_environments_differ_in_values_alone(environment: str) -> None:
-    only_some = {"disposable", "callers"}
+    only_some = {"disposable", "gcp", "azure"}
     assert configuration(environment).keys() - only_some == configuration("dev").keys() - only_some
+
+
+@pytest.mark.parametrize("cloud", ["aws", "gcp", "azure"])
+def test_the_settings_of_each_cloud_s_bootstrap_are_right(cloud: str) -> None:
+    stack = f"bootstrap-{cloud}"
+    settings = read(configuration(stack), project="groundwork", stack=stack)
+    assert isinstance(settings, BootstrapSettings)
+    assert settings.clouds == (cloud,)
+    assert settings.repository.subject("pull_request") == "repo:example@1234567/groundwork@7654321:pull_request"
+
+
+@pytest.mark.parametrize("found", [["gcp"], ["aws", "gcp"]])
+def test_a_bootstrap_is_of_the_one_cloud_that_it_is_named_after(found: list[str]) -> None:
+    settings = configuration("bootstrap-aws") | {"clouds": found, "gcp": configuration("dev")["gcp"]}
+    assert "the one cloud that the stack is named after" in refusal(settings, "bootstrap-aws")
 
 
 def test_values_arrive_as_text_too_as_the_engine_hands_them_over() -> None:
@@ -71,7 +87,7 @@ WRONG = [
     ("costCenter", "R&D", "at most 63"),
     ("dataClass", "secret", "public or internal or confidential or restricted"),
     ("clouds", [], "a list"),
-    ("clouds", ["azure"], "aws"),
+    ("clouds", ["ibm"], "aws, gcp, azure"),
     ("clouds", ["aws", "aws"], "a list"),
     ("clouds", "aws", "a list"),
     ("release", "latest", "never a tag"),
@@ -90,8 +106,33 @@ WRONG = [
     ("addresses", "10.10.0.1/16", "from /16 to /20"),
     ("addresses", "8.8.0.0/16", "a private network"),
     ("addresses", 10, "a private network"),
-    ("callers", ["0.0.0.0/0"], "the whole internet is none"),
-    ("callers", [], "a list"),
+    ("callers.networks", ["0.0.0.0/0"], "the whole internet is none"),
+    ("callers.networks", [], "a list"),
+    ("callers.issuer", "http://login.example.com", "https URL"),
+    ("callers.audience", "", "tokens"),
+    ("callers.perMinute", 1, "at least 10"),
+    ("replicated", "maybe", "true or false"),
+    ("kubernetes", 1, "true or false"),
+    ("trainer.accelerator", "gpu", "none or gpu-small or gpu-large"),
+    ("trainer.maximum", 0, "from 1 to 100"),
+    ("trainer.maximum", 101, "from 1 to 100"),
+    ("trainer.onDemand", 101, "from 0 to 100"),
+    ("trainer.idleMinutes", 1, "from 5 to 1440"),
+    ("trainer.sshKey", "-----BEGIN OPENSSH PRIVATE KEY-----", "the public half"),
+    ("trainer.sshFrom", ["0.0.0.0/0"], "never the whole internet"),
+    ("retrain", "@daily", "as cron writes it"),
+    ("retrain", "* * * * *", "as cron writes it"),
+    ("alertsTo", "nobody", "e-mail"),
+    ("runbook", "http://example.com", "https URL"),
+    ("budget", 0, "US dollars"),
+    ("gcp.project", "Example", "a project's id"),
+    ("gcp.projectNumber", "x", "number"),
+    ("gcp.region", "europe-west1-b", "a region"),
+    ("gcp.zones", ["b"], "two to four"),
+    ("gcp.billingAccount", "1", "billing account"),
+    ("azure.subscription", "mine", "subscription's id"),
+    ("azure.location", "West Europe", "a region"),
+    ("azure.zones", ["a"], "1 to 3"),
     ("disposable", "maybe", "true or false"),
     ("disposable", True, "only the stack local may lose its data"),
     ("scale", "many", "a mapping"),
@@ -129,6 +170,9 @@ def test_a_wrong_setting_is_refused_by_its_key_with_what_is_allowed(path: str, v
 REQUIRED = [
     *("organisation", "owner", "costCenter", "dataClass", "clouds", "release", "domain", "port", "addresses"),
     *("scale.minimum", "scale.maximum", "aws.region", "aws.zones", "aws.hostedZone"),
+    *("callers.issuer", "callers.audience", "trainer.maximum", "trainer.sshKey", "retrain", "alertsTo", "runbook"),
+    *("budget", "gcp.project", "gcp.projectNumber", "gcp.region", "gcp.zones", "gcp.managedZone", "gcp.billingAccount"),
+    *("azure.subscription", "azure.tenant", "azure.location", "azure.zones", "azure.dnsZone", "azure.dnsGroup"),
 ]
 
 
@@ -176,7 +220,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(path: str, nearest: str
 
 
 def test_an_unknown_key_like_none_is_refused_with_all_names() -> None:
-    assert "there are addresses, aws, callers, clouds" in refusal(changed("zzz", "x"))
+    assert "there are addresses, alertsTo, aws, azure, budget, callers, clouds" in refusal(changed("zzz", "x"))
 
 
 def test_all_mistakes_are_told_at_once_one_a_line() -> None:
@@ -216,13 +260,13 @@ def test_a_stack_whose_name_is_no_environment_is_refused(stack: str) -> None:
     assert "pulumi stack rename" in refusal(configuration("dev"), stack)
 
 
-def test_what_the_section_of_a_cloud_says_matters_only_if_it_is_chosen(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("stacks.settings.CLOUDS", ("aws", "elsewhere"))
-    found = changed("aws", "nonsense")
-    found["clouds"] = ["elsewhere"]
-    assert read(found, project="groundwork", stack="dev").aws is None
+@pytest.mark.parametrize("cloud", ["aws", "gcp", "azure"])
+def test_what_the_section_of_a_cloud_says_matters_only_if_it_is_chosen(cloud: str) -> None:
+    found = changed(cloud, "nonsense")
+    assert f"groundwork:{cloud} is " in refusal(found)
+    found["clouds"] = [other for other in ("aws", "gcp", "azure") if other != cloud]
+    settings = read(found, project="groundwork", stack="dev")
+    assert getattr(settings.of, cloud) is None
 
 
 def test_an_unknown_key_cannot_smuggle_control_characters_into_the_message() -> None:

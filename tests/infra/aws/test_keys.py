@@ -17,12 +17,18 @@ def test_the_key_of_the_data_is_open_to_what_the_account_allows_alone() -> None:
 
 def test_the_key_of_the_logs_is_open_to_the_log_groups_of_this_environment() -> None:
     key = only(evaluated(lambda account: Key("logs", account=account, ctx=CONTEXT)), "Key")
-    _, groups, deliveries = key.document()
+    _, groups, clusters, deliveries, *_ = key.document()
     assert groups["Principal"] == {"Service": "logs.eu-west-1.amazonaws.com"}
     assert groups["Condition"] == {
         "ArnLike": {
             "kms:EncryptionContext:aws:logs:arn": "arn:aws:logs:eu-west-1:111122223333:log-group:/groundwork/dev/*"
         }
+    }
+    assert clusters["Principal"] == groups["Principal"]
+    assert clusters["Condition"]["ArnLike"] == {
+        "kms:EncryptionContext:aws:logs:arn": (
+            "arn:aws:logs:eu-west-1:111122223333:log-group:/aws/eks/groundwork-dev-*/cluster"
+        )
     }
     assert deliveries["Principal"] == {"Service": "logging.s3.amazonaws.com"}
     assert deliveries["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]

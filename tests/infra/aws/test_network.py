@@ -30,10 +30,10 @@ def test_each_zone_has_a_subnet_of_its_own_within_the_range(zones: tuple[str, ..
     assert all(block.subnet_of(ipaddress.IPv4Network("10.10.0.0/20")) for block in ranges)
 
 
-def test_members_reach_the_endpoints_and_storage_over_https_and_nothing_else() -> None:
+def test_members_reach_the_endpoints_storage_and_tables_over_https_and_nothing_else() -> None:
     rules = of_type(network(), "SecurityGroupEgressRule")
     reached = {rule.inputs.get("referencedSecurityGroupId") or rule.inputs.get("prefixListId") for rule in rules}
-    assert reached == {"groundwork-dev-endpoints-id", "pl-of-s3"}
+    assert reached == {"groundwork-dev-endpoints-id", "pl-of-s3", "pl-of-dynamodb"}
     assert {(rule.inputs["fromPort"], rule.inputs["toPort"]) for rule in rules} == {(443, 443)}
 
 
@@ -41,12 +41,12 @@ def test_the_default_group_is_closed() -> None:
     assert set(only(network(), "DefaultSecurityGroup").inputs) == {"vpcId", "tags"}
 
 
-def test_a_task_starts_without_the_internet() -> None:
+def test_a_task_starts_and_a_machine_leaves_without_the_internet() -> None:
     services = {
         endpoint.inputs["serviceName"].removeprefix("com.amazonaws.eu-west-1.")
         for endpoint in of_type(network(), "VpcEndpoint")
     }
-    assert services == {"s3", "ecr.api", "ecr.dkr", "logs"}
+    assert services == {"s3", "dynamodb", "autoscaling", "ecr.api", "ecr.dkr", "logs"}
 
 
 def test_every_connection_is_recorded() -> None:

@@ -16,25 +16,39 @@ from infra.aws.cloud import Parts
 from infra.aws.names import Account
 from infra.aws.service import IS_ALIVE
 from infra.context import Context
-from infra.shape import Scale, ServiceArgs
+from infra.shape import Callers, Container, Scale, ServiceArgs
 from tests.infra.evaluated import CONTEXT, DISPOSABLE, Registered, evaluated, of_type, only
 
+CALLERS = Callers(("10.0.0.0/8", "192.168.0.0/16"), "https://login.example.com/", "predict", 120)
 
-def service(hosted_zone: str | None = "Z012345", ctx: Context = CONTEXT, **changed: Any) -> list[Registered]:
+
+def service(
+    hosted_zone: str | None = "Z012345",
+    ctx: Context = CONTEXT,
+    token_keys: str | None = None,
+    command: tuple[str, ...] = (),
+    **changed: Any,
+) -> list[Registered]:
     def program(account: Account) -> None:
-        parts = Parts(AwsArgs("eu-west-1", ("a", "b"), hosted_zone), account, ctx, pulumi.ResourceOptions())
+        settings = AwsArgs("eu-west-1", ("a", "b"), hosted_zone, token_keys=token_keys)
+        parts = Parts(settings, account, ctx, pulumi.ResourceOptions())
         key = parts.key("logs")
+        container = Container(
+            image=parts.registry("app", key).image("sha256:" + "0" * 64),
+            runs_as=parts.identity("server", "container"),
+            network=parts.network("10.10.0.0/16", CALLERS.networks, key),
+            key=key,
+            command=command,
+            environment={"MODEL_STORE": "s3://models/x/"},
+        )
         args: dict[str, Any] = {
-            "image": parts.registry("app", key).image("sha256:" + "0" * 64),
-            "runs_as": parts.identity("server", "container"),
-            "network": parts.network("10.10.0.0/16", ("10.0.0.0/8", "192.168.0.0/16"), key),
-            "key": key,
+            "callers": CALLERS,
             "domain": "predict.example.com",
             "port": 9000,
             "scale": Scale(3, 10, cpu_out=75, cpu_in=25),
-            "environment": {"MODEL_STORE": "s3://models/x/"},
         }
-        parts.service("predict", ServiceArgs(**{**args, **changed}))
+        made = parts.service("predict", ServiceArgs(container, **{**args, **changed}))
+        made.grant_deploy(parts.identity("workflow", "container"))
 
     return evaluated(program)
 
@@ -133,3 +147,53 @@ def test_the_health_command_tells_a_live_container_from_a_sick_one(answer: int, 
         )
         thread.join(10)
     assert (done.returncode == 0) is alive
+
+
+def test_a_token_is_checked_before_a_call_is_passed_on() -> None:
+    check, forward = only(service(), "Listener").inputs["defaultActions"]
+    assert (check["type"], forward["type"]) == ("jwt-validation", "forward")
+    assert check["order"] < forward["order"]
+    assert check["jwtValidation"]["issuer"] == "https://login.example.com/"
+    assert check["jwtValidation"]["additionalClaims"] == [
+        {"name": "aud", "format": "single-string", "values": ["predict"]}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("token_keys", "found"),
+    [
+        (None, "https://login.example.com/.well-known/jwks.json"),
+        ("https://keys.example.com", "https://keys.example.com"),
+    ],
+)
+def test_the_keys_of_tokens_lie_under_the_issuer_unless_the_settings_know_better(
+    token_keys: str | None, found: str
+) -> None:
+    check, _ = only(service(token_keys=token_keys), "Listener").inputs["defaultActions"]
+    assert check["jwtValidation"]["jwksEndpoint"] == found
+
+
+def test_the_rate_of_a_caller_is_counted_by_the_minute_and_no_call_is_kept_as_a_sample() -> None:
+    firewall = only(service(), "WebAcl").inputs
+    (rule,) = firewall["rules"]
+    assert rule["statement"]["rateBasedStatement"]["limit"] == 120
+    assert rule["statement"]["rateBasedStatement"]["evaluationWindowSec"] == 60
+    assert not rule["visibilityConfig"]["sampledRequestsEnabled"]
+    assert not firewall["visibilityConfig"]["sampledRequestsEnabled"]
+
+
+def test_arguments_reach_the_entry_point_of_the_image_only_if_there_are_any() -> None:
+    assert "command" not in container(service())
+    assert container(service(command=("serve", "--quick")))["command"] == ["serve", "--quick"]
+
+
+def test_a_grant_to_deploy_names_the_service_and_its_cluster() -> None:
+    (attached,) = [one for one in of_type(service(), "RolePolicy") if one.name == "workflow-deploy-predict"]
+    assert attached.document() == [
+        {
+            "Effect": "Allow",
+            "Action": ["ecs:DescribeServices", "ecs:UpdateService"],
+            "Resource": ["arn:aws:ecs:::groundwork-dev-predict"],
+            "Condition": {"ArnEquals": {"ecs:cluster": "arn:aws:ecs:::groundwork-dev-predict"}},
+        }
+    ]

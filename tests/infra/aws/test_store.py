@@ -3,12 +3,13 @@
 from typing import Any
 
 import pulumi
+import pulumi_aws as aws
 import pytest
 
 from infra.aws.identity import Identity
 from infra.aws.keys import Key
 from infra.aws.names import Account
-from infra.aws.store import Store
+from infra.aws.store import Second, Store
 from infra.context import Context
 from infra.shape import StoreArgs, Unsupported
 from tests.infra.evaluated import CONTEXT, DISPOSABLE, evaluated, of_type, only
@@ -124,3 +125,85 @@ def test_a_bucket_tells_its_address_as_apps_write_it() -> None:
 
     evaluated(program)
     assert told == ["s3://acme-groundwork-dev-data/lake/"]
+
+
+def replicated(account: Account, purpose: Any = "data", ctx: Context = CONTEXT, **args: Any) -> None:
+    key = Key("data", account=account, ctx=ctx)
+    second = Second("eu-central-1", aws.Provider("aws-replica", region="eu-central-1"))
+    Store(purpose, StoreArgs(key, replicated=True, **args), second, account=account, ctx=ctx)
+
+
+def test_a_copy_without_a_second_region_is_refused_with_what_to_set() -> None:
+    with pytest.raises(Unsupported, match=r"^aws: the bucket 'data' is to be replicated.*set replicaRegion"):
+        evaluated(lambda account: store(account, replicated=True))
+
+
+def test_a_second_region_alone_makes_no_copy() -> None:
+    def program(account: Account) -> None:
+        second = Second("eu-central-1", aws.Provider("aws-replica", region="eu-central-1"))
+        Store("data", StoreArgs(Key("data", account=account, ctx=CONTEXT)), second, account=account, ctx=CONTEXT)
+
+    assert len(of_type(evaluated(program), "Bucket")) == 1
+
+
+def test_deletions_are_copied_as_marks_and_objects_under_the_key_of_the_second_region() -> None:
+    config = only(evaluated(replicated), "BucketReplicationConfig").inputs
+    (rule,) = config["rules"]
+    assert rule["deleteMarkerReplication"] == {"status": "Enabled"}
+    assert rule["destination"]["bucket"] == "arn:aws:s3:::acme-groundwork-dev-data-replica"
+    assert rule["destination"]["encryptionConfiguration"] == {"replicaKmsKeyId": "arn:aws:kms:::data-replica"}
+    assert config["role"] == "arn:aws:iam:::groundwork-dev-data-copier"
+
+
+def test_copying_starts_once_both_buckets_keep_versions_and_the_copy_is_closed() -> None:
+    order = [(resource.type, resource.name) for resource in evaluated(replicated)]
+    start = order.index(("aws:s3/bucketReplicationConfig:BucketReplicationConfig", "data"))
+    for kind, name in (
+        ("BucketVersioning", "data"),
+        ("BucketVersioning", "data-replica"),
+        ("BucketPolicy", "data-replica"),
+    ):
+        assert order.index((f"aws:s3/{kind[0].lower()}{kind[1:]}:{kind}", name)) < start
+
+
+def test_the_copier_uses_either_key_through_s3_of_its_region_alone() -> None:
+    (attached,) = [one for one in of_type(evaluated(replicated), "RolePolicy") if one.name == "data-copier-copy-data"]
+    uses = {
+        statement["Condition"]["StringEquals"]["kms:ViaService"]: (statement["Action"], statement["Resource"])
+        for statement in attached.document()
+        if "Condition" in statement
+    }
+    assert uses == {
+        "s3.eu-west-1.amazonaws.com": (["kms:Decrypt"], ["arn:aws:kms:::data"]),
+        "s3.eu-central-1.amazonaws.com": (["kms:Encrypt", "kms:GenerateDataKey"], ["arn:aws:kms:::data-replica"]),
+    }
+
+
+@pytest.mark.parametrize(("ctx", "mode"), [(CONTEXT, "COMPLIANCE"), (DISPOSABLE, "GOVERNANCE")])
+def test_the_copy_of_what_is_locked_is_locked_as_long(ctx: Context, mode: str) -> None:
+    resources = evaluated(lambda account: replicated(account, "audit", ctx, locked_days=30))
+    locks = {
+        one.name: one.inputs["rule"]["defaultRetention"] for one in of_type(resources, "BucketObjectLockConfiguration")
+    }
+    assert locks == {name: {"mode": mode, "days": 30} for name in ("audit", "audit-replica")}
+
+
+def test_the_state_of_stacks_keeps_its_versions_and_is_never_moved_locked_or_expired() -> None:
+    resources = evaluated(lambda account: store(account, "state"))
+    (rule,) = only(resources, "BucketLifecycleConfiguration").inputs["rules"]
+    assert only(resources, "BucketVersioning").inputs["versioningConfiguration"] == {"status": "Enabled"}
+    assert not {"transitions", "expiration"} & rule.keys()
+    assert rule["noncurrentVersionExpiration"] == {"noncurrentDays": 365}
+    assert not of_type(resources, "BucketObjectLockConfiguration")
+
+
+def test_the_trail_writes_to_the_audit_under_its_own_account_and_owns_nothing_there() -> None:
+    policy = only(evaluated(lambda account: store(account, "audit")), "BucketPolicy").document()
+    looks, writes = (statement for statement in policy if statement["Effect"] == "Allow")
+    trail = "arn:aws:cloudtrail:eu-west-1:111122223333:trail/groundwork-dev-audit"
+    assert (looks["Action"], looks["Condition"]) == (["s3:GetBucketAcl"], {"StringEquals": {"aws:SourceArn": trail}})
+    assert writes["Resource"] == ["arn:aws:s3:::acme-groundwork-dev-audit/AWSLogs/111122223333/*"]
+    assert writes["Condition"]["StringEquals"] == {
+        "aws:SourceArn": trail,
+        "s3:x-amz-acl": "bucket-owner-full-control",
+    }

@@ -10,8 +10,9 @@ from tests.localcloud.aws.samples import Ref, Sample, all_samples
 
 REGION = "eu-central-1"
 SERVICES = (
-    *("acm", "applicationautoscaling", "autoscaling", "cloudwatch", "ec2", "ecr", "ecs", "elbv2", "iam", "kms"),
-    *("logs", "route53", "s3", "sts"),
+    *("acm", "apigatewayv2", "applicationautoscaling", "autoscaling", "budgets", "cloudtrail", "cloudwatch"),
+    *("dynamodb", "ec2", "ecr", "ecs", "efs", "eks", "elbv2", "events", "iam", "kms", "lambda", "logs", "route53"),
+    *("s3", "scheduler", "sfn", "sns", "sts", "wafv2"),
 )
 
 
@@ -32,7 +33,7 @@ class Bench:
     def urn(self, name: str) -> str:
         return f"urn:pulumi:test::bench::{self.samples[name].token}::{name}"
 
-    def inputs(self, name: str, **changes: Any) -> dict[str, Any]:
+    def inputs(self, name: str, /, **changes: Any) -> dict[str, Any]:
         """The checked inputs of a sample, its references resolved; a change to None leaves the input out."""
         declared = {key: value for key, value in {**self.samples[name].inputs, **changes}.items() if value is not None}
         return self.provider.check(self.samples[name].token, self.urn(name), self.resolve(declared))
@@ -53,7 +54,7 @@ class Bench:
                 value = value.replace(f"<<{reference}>>", str(self.resolve(Ref(*reference.split(".")))))
         return value
 
-    def make(self, name: str, **changes: Any) -> str:
+    def make(self, name: str, /, **changes: Any) -> str:
         """Creates a sample's resource and returns its id."""
         inputs = self.inputs(name, **changes)
         made = self.provider.create(self.samples[name].token, self.urn(name), inputs)

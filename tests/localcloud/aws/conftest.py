@@ -10,11 +10,13 @@ from moto.core.base_backend import BackendDict
 from moto.server import ThreadedMotoServer
 
 from localcloud.aws.provider import Provider
+from localcloud.moto_imports import spare_moto_imports
 from tests.localcloud.aws.bench import Bench, Mortal, configuration
 
 
 @pytest.fixture(scope="session")
 def emulator_url() -> Iterator[str]:
+    spare_moto_imports()
     patch = pytest.MonkeyPatch()
     patch.setattr(settings, "ACM_VALIDATION_WAIT", 0)  # seconds; Moto's own are 60
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)

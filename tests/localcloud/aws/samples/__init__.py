@@ -41,6 +41,7 @@ class Sample:
     steers: kept inputs that steer calls of ours and that no cloud reports: nothing to prove.
     leaves: what stays readable after the deletion, as there is nothing to delete or AWS only switches it off.
     absent: computed outputs that the SDK declares and this resource does not have.
+    lacking: of a recorded kind, the call that would make the resource, which the emulator does not know: (account, id).
     """
 
     token: str
@@ -51,6 +52,7 @@ class Sample:
     steers: frozenset[str] = frozenset()
     leaves: str = ""
     absent: frozenset[str] = frozenset()
+    lacking: Probe | None = None
 
 
 def all_samples() -> dict[str, Sample]:

@@ -20,6 +20,12 @@ def clean_up(days: int) -> str:
 
 FILTERS = [{"filterType": "WILDCARD", "filter": "dev*"}]
 
+
+def pull_by(service: str) -> str:
+    statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "ecr:BatchGetImage"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
 SAMPLES = {
     "repository": Sample(
         "aws:ecr/repository:Repository",
@@ -65,6 +71,14 @@ SAMPLES = {
         changes={"policy": clean_up(14)},
         behind={
             "policy": lambda a, i, _: ecr(a).put_lifecycle_policy(repositoryName=i, lifecyclePolicyText=clean_up(1))
+        },
+    ),
+    "pull-by-functions": Sample(
+        "aws:ecr/repositoryPolicy:RepositoryPolicy",
+        {"repository": Ref("repository", "name"), "policy": pull_by("lambda.amazonaws.com")},
+        changes={"policy": pull_by("ecs.amazonaws.com")},
+        behind={
+            "policy": lambda a, i, _: ecr(a).set_repository_policy(repositoryName=i, policyText=pull_by("x.example"))
         },
     ),
 }

@@ -48,6 +48,18 @@ def modify(**said: Any) -> Any:
     return lambda a, i, _: elb(a).modify_listener(ListenerArn=i, **said)
 
 
+def token(audience: str) -> dict[str, Any]:
+    claims = [{"name": "aud", "format": "single-string", "values": [audience]}]
+    about = {"issuer": "https://issuer.example.com", "jwksEndpoint": "https://issuer.example.com/jwks"}
+    return {"type": "jwt-validation", "jwtValidation": {**about, "additionalClaims": claims}}
+
+
+def let_all_in(account: Account, made: str, _: Any) -> None:
+    """Takes the tokens' check away and leaves the rest."""
+    live = elb(account).describe_listeners(ListenerArns=[made])["Listeners"][0]["DefaultActions"]
+    elb(account).modify_listener(ListenerArn=made, DefaultActions=live[1:])
+
+
 def swap_certificate(account: Account, made: str, _: Any) -> None:
     other = account.client("acm").request_certificate(DomainName="elsewhere.example")["CertificateArn"]
     elb(account).modify_listener(ListenerArn=made, Certificates=[{"CertificateArn": other}])
@@ -226,6 +238,16 @@ SAMPLES = {
             "protocol": modify(Protocol="HTTP"),
             "certificateArn": swap_certificate,
         },
+    ),
+    "listener-for-tokens": Sample(
+        "aws:lb/listener:Listener",
+        {
+            "loadBalancerArn": Ref("balancer"),
+            "port": 8443,
+            "defaultActions": [{**token("predict"), "order": 1}, {**REFUSE, "order": 2}],
+        },
+        changes={"defaultActions": [{**token("other"), "order": 1}, {**REFUSE, "order": 2}]},
+        behind={"defaultActions": let_all_in},
     ),
     "redirecting-listener": Sample(
         "aws:lb/listener:Listener",

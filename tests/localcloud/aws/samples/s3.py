@@ -105,6 +105,73 @@ BUCKETS = {
     "more-logs-bucket": Sample("aws:s3/bucket:Bucket", {"bucket": "org-more-logs"}, absent=WEBSITE),
 }
 
+REPLICATION = "aws:s3/bucketReplicationConfig:BucketReplicationConfig"
+
+
+def replication(storage_class: str, **more: Any) -> list[dict[str, Any]]:
+    destination = {
+        "bucket": "<<bucket-elsewhere.arn>>",
+        "storageClass": storage_class,
+        "encryptionConfiguration": {"replicaKmsKeyId": "<<key.arn>>"},
+    }
+    rule = {"id": "everything", "status": "Enabled", "priority": 1, "filter": {"prefix": ""}}
+    return [{**rule, "destination": destination, "deleteMarkerReplication": {"status": "Disabled"}, **more}]
+
+
+def replicate_less(account: Account, bucket: str, outputs: Any) -> None:
+    live = s3(account).get_bucket_replication(Bucket=bucket)["ReplicationConfiguration"]
+    live["Rules"][0]["Status"] = "Disabled"
+    s3(account).put_bucket_replication(Bucket=bucket, ReplicationConfiguration=live)
+
+
+def replicate_as(account: Account, bucket: str, outputs: Any) -> None:
+    live = s3(account).get_bucket_replication(Bucket=bucket)["ReplicationConfiguration"]
+    live["Role"] = "arn:aws:iam::123456789012:role/stranger"
+    s3(account).put_bucket_replication(Bucket=bucket, ReplicationConfiguration=live)
+
+
+def replicated(account: Account, bucket: str) -> Any:
+    return s3(account).get_bucket_replication(Bucket=bucket)["ReplicationConfiguration"]["Rules"][0]
+
+
+COPIES = {
+    "replication": Sample(
+        REPLICATION,
+        {
+            "bucket": Ref("versioning-of-a-locked-bucket", "bucket"),
+            "role": Ref("role", "arn"),
+            "rules": replication("STANDARD_IA"),
+        },
+        changes={"rules": replication("GLACIER_IR"), "role": Ref("role-in-a-path", "arn")},
+        behind={"rules": replicate_less, "role": replicate_as},
+        lost={
+            "rules.filter": (
+                replication("STANDARD", filter={"prefix": "people/"}),
+                lambda a, i: {"prefix": replicated(a, i)["Filter"]["Prefix"]},
+            ),
+            "rules.sourceSelectionCriteria": (
+                replication("STANDARD", sourceSelectionCriteria={"sseKmsEncryptedObjects": {"status": "Enabled"}}),
+                lambda a, i: replicated(a, i).get("SourceSelectionCriteria"),
+            ),
+            "rules.deleteMarkerReplication": (
+                replication("STANDARD", deleteMarkerReplication={"status": "Enabled"}),
+                lambda a, i: {"status": replicated(a, i)["DeleteMarkerReplication"]["Status"]},
+            ),
+        },
+    ),
+    "notification": Sample(
+        "aws:s3/bucketNotification:BucketNotification",
+        {"bucket": Ref("bucket"), "eventbridge": True},
+        lost={
+            "eventbridge": (
+                True,
+                lambda a, i: "EventBridgeConfiguration" in s3(a).get_bucket_notification_configuration(Bucket=i),
+            )
+        },
+        leaves="a configuration without notifications, which every bucket has",
+    ),
+}
+
 SETTINGS = {
     "versioning": Sample(
         "aws:s3/bucketVersioning:BucketVersioning",
@@ -295,4 +362,4 @@ SETTINGS = {
     ),
 }
 
-SAMPLES = {**BUCKETS, **SETTINGS}
+SAMPLES = {**BUCKETS, **COPIES, **SETTINGS}

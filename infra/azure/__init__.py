@@ -1,0 +1,1 @@
+"""Azure. Importing this package is free; `infra.azure.cloud` imports the SDK."""

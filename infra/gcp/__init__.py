@@ -1,0 +1,1 @@
+"""GCP. Importing this package is free; `infra.gcp.cloud` imports the SDK."""

@@ -1,0 +1,22 @@
+"""What belongs to a whole account of a cloud, not to an environment: where stacks keep their state, and who deploys."""
+
+import pulumi
+
+from infra.shape import Cloud, DeployerArgs, StoreArgs
+from stacks.settings import BootstrapSettings
+
+
+class Bootstrap(pulumi.ComponentResource):
+    """The bucket and the key of the stacks' state, and the identities of continuous delivery."""
+
+    def __init__(self, settings: BootstrapSettings, cloud: Cloud, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("groundwork:stacks:Bootstrap", f"bootstrap-{cloud.name}", None, opts)
+        parts = cloud.parts(parent=self)
+        key = parts.key("state")
+        state = parts.store("state", StoreArgs(key))
+        deployer = parts.deployer(DeployerArgs(settings.repository, settings.environments, state, key))
+        self.outputs = {
+            "state": {"url": state.uri(), "key": key.id},
+            "deployer": {"plan": deployer.plan, "apply": dict(deployer.apply)},
+        }
+        self.register_outputs(self.outputs)

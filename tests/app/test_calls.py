@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from azure.identity import CredentialUnavailableError
+from google.auth.exceptions import DefaultCredentialsError
+
+from app import calls, service
+from app.calls import Call, Calls, CallsError, open_calls, table
+from tests.app.fakes import Answer, Tables, serving
+from tests.app.test_app_service import Fixed
+
+CALL = Call("c" * 32, "2026-11-21T15:00:00.123Z", [68.0, 70.5], [127.1, 134.6], "a" * 16)
+
+
+@pytest.fixture
+def fake() -> Iterator[Tables]:
+    found = Tables()
+    with serving(found):
+        yield found
+
+
+@pytest.fixture
+def dynamodb(s3: Any) -> Any:
+    client = boto3.client("dynamodb", region_name="eu-central-1")
+    client.create_table(
+        TableName="calls",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return client
+
+
+def test_a_call_is_an_item_of_dynamodb(dynamodb: Any) -> None:
+    assert open_calls("dynamodb://calls").store([68.0, 70.5], [127.1, 134.6], "a" * 16)
+    (item,) = dynamodb.scan(TableName="calls")["Items"]
+    assert set(item) == {"id", "time", "heights", "weights", "model"}  # and nothing about who asked
+    # Moto keeps "68.0" where DynamoDB makes "68" of it.
+    assert [float(each["N"]) for each in item["heights"]["L"]] == [68.0, 70.5]
+    assert [float(each["N"]) for each in item["weights"]["L"]] == [127.1, 134.6]
+    assert item["model"] == {"S": "a" * 16}
+    assert item["time"]["S"].endswith("Z")
+
+
+def test_a_call_is_a_document_of_firestore(fake: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", fake.url.removeprefix("http://"))
+    assert open_calls("firestore://project-1/(default)/calls").store([68.0], [127.1], "a" * 16)
+    (asked,) = fake.asked
+    assert asked.path == "/v1/projects/project-1/databases/(default)/documents/calls"
+    fields = json.loads(asked.body)["fields"]
+    assert set(fields) == {"time", "heights", "weights", "model"}
+    assert fields["heights"] == {"arrayValue": {"values": [{"doubleValue": 68.0}]}}
+    assert asked.query == {"documentId": asked.query["documentId"]}
+    assert len(asked.query["documentId"]) == 32
+
+
+def test_a_call_is_an_entity_of_an_azure_table(fake: Tables) -> None:
+    table(fake.url, "calls", lambda: "TOKEN")(CALL)
+    (asked,) = fake.asked
+    assert asked.path == "/calls"
+    assert asked.headers["authorization"] == "Bearer TOKEN"
+    assert {"x-ms-version", "x-ms-date"} <= set(asked.headers)
+    entity = json.loads(asked.body)
+    assert (entity["PartitionKey"], entity["RowKey"]) == ("2026-11-21", CALL.id)
+    assert json.loads(entity["heights"]) == CALL.heights
+    assert json.loads(entity["weights"]) == CALL.weights
+
+
+def test_a_thousand_heights_fit_into_what_an_azure_table_takes() -> None:
+    longest = [20.0 + 1 / 3 + i / 7_000 for i in range(service.MAX_HEIGHTS)]
+    assert len(json.dumps(longest)) * 2 < 64 * 1024  # UTF-16
+
+
+def test_a_try_that_ended_without_an_answer_is_made_again_and_counts_once(fake: Tables) -> None:
+    fake.answers = [Answer(503), Answer(409)]  # the first was carried out all the same
+    table(fake.url, "calls", lambda: "TOKEN")(CALL)
+    assert len(fake.asked) == 2
+    assert fake.asked[0].body == fake.asked[1].body
+
+
+@pytest.mark.parametrize("status", [302, 400, 403, 404, 409])
+def test_a_refusal_is_not_tried_again(fake: Tables, status: int) -> None:
+    fake.broken = Answer(status)
+    with pytest.raises(CallsError, match=f"/calls did not take the record: HTTP status {status}"):
+        table(fake.url, "calls", lambda: "TOKEN")(CALL)
+    assert len(fake.asked) == 1
+
+
+@pytest.mark.parametrize("error", [CallsError("The table is away."), RuntimeError("a bug")])
+def test_a_table_that_takes_nothing_costs_the_record_and_not_the_answer(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def write(_: Call) -> None:
+        raise error
+
+    client = service.create_app(Fixed(), None, Calls(write)).test_client()
+    response = client.post("/predict", json={"height": 68})
+    assert (response.status_code, response.json) == (
+        200,
+        {"weight": 127.0, "unit": "lb", "extrapolated": False, "model": "a" * 16},
+    )
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (unstored,) = [event for event in events if event["event"] == "unstored"]
+    assert set(unstored) == {"event", "id", "reason"}
+
+
+def test_each_answered_prediction_is_one_call_and_a_refused_one_is_none() -> None:
+    stored: list[Call] = []
+    client = service.create_app(Fixed(), None, Calls(stored.append)).test_client()
+    client.post("/predict", json={"heights": [68, 70]})
+    client.post("/predict", json={"height": 68 * 2.54, "unit": "cm"})
+    client.post("/predict", json={"height": "tall"})
+    client.get("/version")
+    assert [call.heights for call in stored] == [[68.0, 70.0], [68.0]]
+    assert [call.weights for call in stored] == [[127.0, 133.0], [127.0]]
+    assert len({call.id for call in stored}) == 2
+
+
+def test_a_missing_or_unreachable_table_of_dynamodb_is_told(
+    dynamodb: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not open_calls("dynamodb://none").store([68.0], [127.1], "a" * 16)
+    assert "dynamodb://none did not take the record: ResourceNotFoundException." in capsys.readouterr().out
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    assert not open_calls("dynamodb://calls").store([68.0], [127.1], "a" * 16)
+    assert "dynamodb://calls cannot be reached" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "calls",
+        "dynamodb://",
+        "dynamodb://a b",
+        "firestore://project-1",
+        "firestore://project-1/(default)/a/b",
+        "https://example.com/calls",
+        "https://account.blob.core.windows.net/calls",
+        "http://account.table.core.windows.net/calls",
+    ],
+)
+def test_an_address_that_is_none_is_refused_with_the_forms_there_are(address: str) -> None:
+    with pytest.raises(CallsError, match=r"write it as dynamodb://TABLE, firestore://"):
+        open_calls(address)
+
+
+def test_no_credentials_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def nobody(*_: Any, **__: Any) -> Any:
+        raise DefaultCredentialsError("nobody")  # type: ignore[no-untyped-call] # the library types it so
+
+    def nothing(*_: Any, **__: Any) -> Any:
+        raise CredentialUnavailableError("nobody")
+
+    monkeypatch.delenv("FIRESTORE_EMULATOR_HOST", raising=False)
+    monkeypatch.setattr("google.auth.default", nobody)
+    with pytest.raises(CallsError, match="Firestore cannot be used: DefaultCredentialsError"):
+        open_calls("firestore://project-1/(default)/calls")
+    monkeypatch.setattr("azure.identity.DefaultAzureCredential.get_token", nothing)
+    assert not open_calls("https://account.table.core.windows.net/calls").store([68.0], [127.1], "a" * 16)
+    assert "There is no token for the table: CredentialUnavailableError." in capsys.readouterr().out
+
+
+def test_waiting_for_a_record_is_bounded(fake: Tables) -> None:
+    assert calls.SECONDS * 2 < 5  # a gateway gives a function 29 seconds, a caller less

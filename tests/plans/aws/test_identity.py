@@ -1,0 +1,149 @@
+"""Who may do what on AWS: asked of every statement of every policy document of every plan."""
+
+import pytest
+
+from tests.plans.plans import ENVIRONMENTS, Plan, allowed, listed, plan_of
+
+pytestmark = pytest.mark.slow
+
+
+THIS_KEY = "in a key's policy * is the key itself, whose ARN is not known before it exists"
+NO_NARROWER = "the API knows no narrower one"
+# Statements that have a `*`: their type, Sid or first action, and what has it; with the reason why it may.
+STARS = {
+    ("aws:kms/key:Key", "TheAccountDecides", "Resource *"): THIS_KEY,
+    ("aws:kms/key:Key", "CloudWatchLogsOfThisEnvironment", "Resource *"): THIS_KEY,
+    ("aws:kms/key:Key", "CloudWatchLogsOfItsClusters", "Resource *"): THIS_KEY,
+    ("aws:kms/key:Key", "AccessLogsOfBuckets", "Resource *"): THIS_KEY,
+    ("aws:kms/key:Key", "TrailOfThisEnvironment", "Resource *"): THIS_KEY,
+    ("aws:kms/key:Key", "AlarmsOfThisAccount", "Resource *"): THIS_KEY,
+    ("aws:s3/bucketPolicy:BucketPolicy", "DenyPlainTransport", "Action s3:*"): "it denies, and whatever there is",
+    ("aws:iam/rolePolicy:RolePolicy", "ecr:GetAuthorizationToken", "Resource *"): NO_NARROWER,
+    ("aws:iam/rolePolicy:RolePolicy", "ec2:DescribeNetworkInterfaces", "Resource *"): NO_NARROWER,
+    ("aws:iam/rolePolicy:RolePolicy", "ec2:AssignPrivateIpAddresses", "Resource *"): "it denies, and to all networks",
+    ("aws:iam/rolePolicy:RolePolicy", "logs:CreateLogDelivery", "Resource *"): NO_NARROWER,
+}
+# Services that are let in without a word on whose behalf, with the reason why.
+UNCONDITIONAL = {
+    "ec2.amazonaws.com": "it names no source when it hands a role to a machine",
+    "eks.amazonaws.com": "it is documented to name none for the role of a cluster",
+    "lambda.amazonaws.com": "it is documented to name none for the role of a function",
+    "logging.s3.amazonaws.com": "for the use of a key it is documented to name none; the bucket's policy asks for it",
+    "s3.amazonaws.com": "it is documented to name none when it copies to a second region",
+}
+# Policies that AWS wrote, which its own managed services ask for.
+BORROWED = {
+    "AmazonEC2ContainerRegistryPullOnly",
+    "AmazonEKSClusterPolicy",
+    "AmazonEKSWorkerNodePolicy",
+    "AmazonEKS_CNI_Policy",
+}
+# Conditions that say how something is written, next to others that say on whose behalf.
+MANNERS = {"s3:x-amz-acl": "bucket-owner-full-control"}
+ACCOUNT = "123456789012"  # the account of every plan
+
+
+def stars(plan: Plan) -> set[tuple[str, str, str]]:
+    """The statements of a plan that have a `*`."""
+    starred = set()
+    for row, _, statement in plan.statements():
+        actions, resources = listed(statement["Action"]), listed(statement.get("Resource", []))
+        stars = [f"Action {action}" for action in actions if "*" in action]
+        stars += [f"Resource {resource}" for resource in resources if resource == "*"]
+        starred |= {(row.type, statement.get("Sid") or actions[0], star) for star in stars}
+    return starred
+
+
+def test_no_policy_has_a_star_but_those_with_a_reason(plan: Plan) -> None:
+    assert stars(plan) - set(STARS) == set()
+
+
+def test_no_reason_for_a_star_outlives_it() -> None:
+    assert set().union(*(stars(plan_of(environment)) for environment in ENVIRONMENTS)) == set(STARS)
+
+
+def test_a_service_is_let_in_on_behalf_of_this_account_alone(plan: Plan) -> None:
+    unconditional = set()
+    for row, _, statement in plan.statements():
+        services = listed(statement.get("Principal", {}).get("Service", [])) if statement["Effect"] == "Allow" else []
+        if not services:
+            continue
+        conditions = statement.get("Condition", {})
+        if not conditions:
+            unconditional.update(services)
+        for key, value in (pair for test in conditions.values() for pair in test.items()):
+            whose = value == ACCOUNT or f":{ACCOUNT}:" in value
+            assert whose or MANNERS.get(key) == value, f"{row.urn}: {key}"
+    assert unconditional - set(UNCONDITIONAL) == set()
+
+
+def test_a_resource_pattern_in_a_policy_names_its_bucket_or_log_group_in_full(plan: Plan) -> None:
+    for _, _, statement in plan.statements():
+        for resource in listed(statement.get("Resource", [])):
+            before, star, after = resource.partition("*")
+            assert not star or resource == "*" or (before.endswith(("/", ":")) and not after), resource
+            assert resource == "*" or resource.split(":")[5] not in ("*", ""), resource
+
+
+def test_nobody_is_allowed_anonymously(plan: Plan) -> None:
+    for _, _, statement in plan.statements():
+        if statement["Effect"] == "Allow":
+            assert statement.get("Principal") not in ("*", {"AWS": "*"})
+
+
+def test_the_server_reads_its_model_and_writes_its_part_of_the_lake_and_nothing_else(plan: Plan) -> None:
+    bucket = f"arn:aws:s3:::example-groundwork-{plan.environment}"
+    key = plan.named("kms:Key", "data").outputs["arn"]
+    assert allowed(plan.granted("server")) == {
+        ("s3:GetObject", f"{bucket}-models/height-weight/*"),
+        ("s3:GetObjectVersion", f"{bucket}-models/height-weight/*"),
+        ("s3:ListBucket", f"{bucket}-models"),
+        ("s3:PutObject", f"{bucket}-data/lake/*"),
+        ("s3:AbortMultipartUpload", f"{bucket}-data/lake/*"),
+        ("kms:Decrypt", key),
+        ("kms:GenerateDataKey", key),
+    }
+
+
+def test_the_trainer_works_on_its_people_and_its_model_and_nothing_else(plan: Plan) -> None:
+    bucket = f"arn:aws:s3:::example-groundwork-{plan.environment}"
+    on_buckets = {resource for action, resource in allowed(plan.granted("trainer")) if action.startswith("s3:")}
+    assert on_buckets == {
+        f"{bucket}-data",
+        f"{bucket}-data/people/*",
+        f"{bucket}-models",
+        f"{bucket}-models/height-weight/*",
+    }
+    assert {action for action, _ in allowed(plan.granted("trainer"))} == {
+        *("s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "s3:PutObject", "s3:AbortMultipartUpload"),
+        *("kms:Decrypt", "kms:GenerateDataKey"),
+        *("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
+        "ecr:GetAuthorizationToken",
+        *("elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"),
+        *("logs:CreateLogStream", "logs:DescribeLogGroups", "logs:DescribeLogStreams", "logs:PutLogEvents"),
+        "autoscaling:TerminateInstanceInAutoScalingGroup",
+    }
+
+
+def test_a_workload_lists_by_prefix_and_uses_keys_through_storage_alone(plan: Plan) -> None:
+    for identity in ("server", "trainer"):
+        for statement in plan.granted(identity):
+            actions = listed(statement["Action"])
+            if "s3:ListBucket" in actions:
+                assert statement["Condition"]["StringLike"]["s3:prefix"] in ("height-weight/*", "people/*")
+            if any(action.startswith("kms:") for action in actions):
+                assert statement["Condition"]["StringEquals"]["kms:ViaService"] == "s3.eu-west-1.amazonaws.com"
+
+
+def test_what_starts_a_task_pulls_and_logs_and_touches_no_data(plan: Plan) -> None:
+    services = {action.partition(":")[0] for action, _ in allowed(plan.granted("predict-starter"))}
+    assert services == {"ecr", "logs"}
+
+
+def test_there_are_no_users_no_keys_of_users_and_no_policies_of_unknown_hands(plan: Plan) -> None:
+    kinds = {row.type.rpartition(":")[2] for row in plan.resources if row.type.startswith("aws:iam/")}
+    assert kinds <= {"InstanceProfile", "OpenIdConnectProvider", "Role", "RolePolicy", "RolePolicyAttachment"}
+    for role in plan.of_type("iam:Role"):
+        assert not {"managedPolicyArns", "inlinePolicies"} & role.inputs.keys()
+    borrowed = {row.inputs["policyArn"].rpartition("/")[2] for row in plan.any_of_type("iam:RolePolicyAttachment")}
+    assert borrowed <= BORROWED

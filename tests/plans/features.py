@@ -1,0 +1,229 @@
+"""What every cloud promises, looked up in its plan, and where one cloud's form of a promise differs, with the reason.
+
+`python -m tests.plans.features` writes docs/parity.md. A feature that one cloud lacks fails the tests unless a row of
+tests/plans/parity/*.yaml names it; so does a row whose feature nobody looks up, or whose cloud does not lack it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from tests.plans.plans import ROOT, Plan, plan_of
+
+CLOUDS = ("aws", "gcp", "azure")
+ENVIRONMENTS = ("dev", "staging", "prod")
+DOCUMENT = ROOT / "docs/parity.md"
+Look = Callable[[Plan], bool]
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A promise, and how each cloud's plan shows that it is kept."""
+
+    name: str
+    aws: Look
+    gcp: Look
+    azure: Look
+
+
+@dataclass(frozen=True)
+class Row:
+    """Where a cloud has a nearest form: what it is, and why."""
+
+    feature: str
+    here: str
+    reason: str
+
+
+def rows() -> dict[str, list[Row]]:
+    """The reviewed rows of each cloud, in the order of its files."""
+    found: dict[str, list[Row]] = {cloud: [] for cloud in CLOUDS}
+    for path in sorted((ROOT / "tests/plans/parity").glob("*.yaml")):
+        found[path.stem.partition("-")[0]] += [Row(**row) for row in yaml.safe_load(path.read_text())]
+    return found
+
+
+def has(*tokens: str) -> Look:
+    """At least one resource of each type."""
+    return lambda plan: all(plan.any_of_type(token) for token in tokens)
+
+
+def every(token: str, test: Callable[[dict[str, Any]], Any]) -> Look:
+    """There is one of the type, and the inputs of each pass."""
+    return lambda plan: bool(plan.any_of_type(token)) and all(test(row.inputs) for row in plan.any_of_type(token))
+
+
+def some(token: str, test: Callable[[dict[str, Any]], Any]) -> Look:
+    """The inputs of at least one of the type pass."""
+    return lambda plan: any(test(row.inputs) for row in plan.any_of_type(token))
+
+
+def at(inputs: Mapping[str, Any], path: str) -> Any:
+    """The value at a dotted path, of the first item where there is a list; None if there is none."""
+    found: Any = inputs
+    for step in path.split("."):
+        found = found[0] if isinstance(found, list) and found else found
+        found = found.get(step) if isinstance(found, dict) else None
+    return found
+
+
+def as_many(one: str, other: str) -> Look:
+    """There are as many of one type as of another, and some."""
+    return lambda plan: len(plan.any_of_type(one)) == len(plan.any_of_type(other)) > 0
+
+
+def five(token: str, *others: str) -> Look:
+    """Five alerts, of one type or of several."""
+    ids = {"errors", "latency", "capacity", "drift", "retraining"}
+    return lambda plan: ids <= {row.name for each in (token, *others) for row in plan.any_of_type(each)}
+
+
+FEATURES = (
+    Feature(
+        "Store: versions of what is overwritten",
+        every("s3:BucketVersioning", lambda got: at(got, "versioningConfiguration.status") == "Enabled"),
+        every("storage:Bucket", lambda got: at(got, "versioning.enabled") or got.get("retentionPolicy")),
+        every("storage:BlobServiceProperties", lambda got: got["isVersioningEnabled"]),
+    ),
+    Feature(
+        "Store: encrypted with a key of ours",
+        as_many("s3:BucketServerSideEncryptionConfiguration", "s3:Bucket"),
+        every("storage:Bucket", lambda got: at(got, "encryption.defaultKmsKeyName")),
+        every("storage:StorageAccount", lambda got: at(got, "encryption.keySource") == "Microsoft.Keyvault"),
+    ),
+    Feature(
+        "Store: nothing is public",
+        every("s3:BucketPublicAccessBlock", lambda got: got["restrictPublicBuckets"]),
+        every("storage:Bucket", lambda got: got["publicAccessPrevention"] == "enforced"),
+        every("storage:StorageAccount", lambda got: got["allowBlobPublicAccess"] is False),
+    ),
+    Feature(
+        "Store: the audit trail is locked",
+        has("s3:BucketObjectLockConfiguration"),
+        some("storage:Bucket", lambda got: at(got, "retentionPolicy.isLocked")),
+        some("storage:StorageAccount", lambda got: at(got, "immutableStorageWithVersioning.enabled")),
+    ),
+    Feature(
+        "Store: colder classes, and an end",
+        as_many("s3:BucketLifecycleConfiguration", "s3:Bucket"),
+        every("storage:Bucket", lambda got: got["lifecycleRules"]),
+        has("storage:ManagementPolicy"),
+    ),
+    Feature(
+        "Registry: tags do not move",
+        every("ecr:Repository", lambda got: got["imageTagMutability"] == "IMMUTABLE"),
+        every("artifactregistry:Repository", lambda got: at(got, "dockerConfig.immutableTags")),
+        lambda _plan: False,
+    ),
+    Feature(
+        "Registry: what is pushed is scanned",
+        every("ecr:Repository", lambda got: at(got, "imageScanningConfiguration.scanOnPush")),
+        every("artifactregistry:Repository", lambda got: got["vulnerabilityScanningConfig"]),
+        has("security:Pricing"),
+    ),
+    Feature(
+        "Keys: rotated",
+        every("kms:Key", lambda got: got["enableKeyRotation"]),
+        every("kms:CryptoKey", lambda got: got["rotationPeriod"]),
+        every("keyvault:Key", lambda got: at(got, "properties.rotationPolicy")),
+    ),
+    Feature(
+        "Network: its flows are recorded",
+        has("ec2:FlowLog"),
+        some("compute:Subnetwork", lambda got: got.get("logConfig")),
+        has("network:FlowLog"),
+    ),
+    Feature(
+        "Trainer: spot above a floor",
+        some("autoscaling:Group", lambda got: at(got, "mixedInstancesPolicy.instancesDistribution")),
+        lambda _plan: False,
+        some("compute:VirtualMachineScaleSet", lambda got: got["priorityMixPolicy"]),
+    ),
+    Feature(
+        "Service: out at 75 % CPU, in under 25 %",
+        lambda plan: len(plan.any_of_type("appautoscaling:Policy")) == 2,
+        lambda _plan: False,
+        lambda _plan: False,
+    ),
+    Feature(
+        "Service: each caller's rate is limited",
+        lambda _plan: False,
+        lambda _plan: False,
+        lambda _plan: False,
+    ),
+    Feature(
+        "Api: each call is stored in a table",
+        has("lambda:Function", "dynamodb:Table"),
+        has("apigateway:Gateway", "firestore:Database"),
+        has("apimanagement:Api", "storage:Table"),
+    ),
+    Feature(
+        "Workflow: steps, started by an object and by a schedule",
+        has("sfn:StateMachine", "cloudwatch:EventRule", "scheduler:Schedule"),
+        has("workflows:Workflow", "eventarc:Trigger", "cloudscheduler:Job"),
+        has("logic:Workflow", "eventgrid:SystemTopicEventSubscription"),
+    ),
+    Feature(
+        "Watch: five alerts with owners",
+        five("cloudwatch:MetricAlarm"),
+        five("monitoring:AlertPolicy"),
+        five("monitor:MetricAlert", "monitor:ScheduledQueryRule"),
+    ),
+    Feature(
+        "Watch: a dashboard",
+        has("cloudwatch:Dashboard"),
+        has("monitoring:Dashboard"),
+        has("applicationinsights:Workbook"),
+    ),
+    Feature("Watch: a budget", has("budgets:Budget"), has("billing:Budget"), has("consumption:Budget")),
+    Feature(
+        "Watch: the audit trail",
+        has("cloudtrail:Trail"),
+        has("projects:IAMAuditConfig", "logging:ProjectSink"),
+        some("monitor:DiagnosticSetting", lambda got: "Administrative" in str(got)),
+    ),
+)
+
+
+def kept(feature: Feature, cloud: str) -> dict[str, bool]:
+    """By environment, whether the plan of a cloud shows the feature."""
+    look: Look = getattr(feature, cloud)
+    return {environment: look(plan_of(environment, cloud)) for environment in ENVIRONMENTS}
+
+
+def document() -> str:
+    """The text of docs/parity.md."""
+    reviewed = rows()
+    lines = [
+        "# What is the same on each cloud, and what is not",
+        "",
+        "Made from the plans by `make parity`; a difference without a reviewed reason fails the tests. ✓: the plan of",
+        "dev, staging and prod shows it. ◐: a nearest form, or a way of its own, told below.",
+        "",
+        "| | AWS | GCP | Azure |",
+        "|---|:-:|:-:|:-:|",
+    ]
+    for feature in FEATURES:
+        cells = [_cell(feature, cloud, reviewed[cloud]) for cloud in CLOUDS]
+        lines.append(f"| {feature.name} | {' | '.join(cells)} |")
+    for cloud, title in zip(CLOUDS, ("AWS", "GCP", "Azure"), strict=True):
+        lines += ["", f"## {title}", "", "| feature | here | because |", "|---|---|---|"]
+        lines += [f"| {row.feature} | {row.here} | {row.reason} |" for row in reviewed[cloud]]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(feature: Feature, cloud: str, reviewed: list[Row]) -> str:
+    found = kept(feature, cloud)
+    if any(row.feature == feature.name for row in reviewed):
+        return "◐"
+    return "✓" if all(found.values()) else " ".join(f"{name} {'✓' if ok else '✗'}" for name, ok in found.items())
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(document(), encoding="utf-8")
+    sys.stdout.write(f"{DOCUMENT.relative_to(ROOT)} is written.\n")

@@ -1,0 +1,26 @@
+"""What one cloud promises the others keep too, or a reviewed row says why not; docs/parity.md says so."""
+
+import pytest
+
+from tests.plans.features import CLOUDS, DOCUMENT, FEATURES, Feature, document, kept, rows
+
+pytestmark = pytest.mark.slow
+EVERY = [pytest.param(feature, cloud, id=f"{feature.name}-{cloud}") for feature in FEATURES for cloud in CLOUDS]
+
+
+@pytest.mark.parametrize(("feature", "cloud"), EVERY)
+def test_a_promise_is_kept_in_each_environment_or_a_row_says_what_is_nearest(feature: Feature, cloud: str) -> None:
+    reviewed = {row.feature for row in rows()[cloud]}
+    assert all(kept(feature, cloud).values()) != (feature.name in reviewed)
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_a_row_says_what_is_there_and_why_and_no_feature_twice(cloud: str) -> None:
+    found = rows()[cloud]
+    assert found
+    assert len({row.feature for row in found}) == len(found)
+    assert all(row.here and row.reason for row in found)
+
+
+def test_the_document_is_what_the_plans_and_the_rows_say() -> None:
+    assert DOCUMENT.read_text(encoding="utf-8") == document(), "run make parity"
