@@ -161,7 +161,9 @@ def _run_in_loop(monitor: Monitor) -> None:
 
 
 def _program(main: Path) -> None:
-    runpy.run_path(str(main), run_name="__main__")
+    """From its source: kept bytecode of a file that changed within a second, its length the same, is the old one."""
+    source = main / "__main__.py"
+    runpy.run_path(str(source if source.is_file() else main), run_name="__main__")
 
 
 def _program_error(error: BaseException, project: Project) -> LocalcloudError:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Any
+from urllib.parse import urlsplit
+
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from werkzeug.test import Client
 
 from localcloud.aws.provider import Provider
 from tests.localcloud.aws.samples import Ref, Sample, all_samples
@@ -20,6 +26,38 @@ def configuration(url: str, **more: Any) -> dict[str, Any]:
     """Inputs of a provider whose every endpoint is the emulator's."""
     keys = {"accessKey": "AKIAIOSFODNN7EXAMPLE", "secretKey": "not-a-secret"}
     return {"region": REGION, "endpoints": [dict.fromkeys(SERVICES, url)], **keys, **more}
+
+
+class _Raw(BytesIO):
+    """A body as botocore takes it from the network."""
+
+    def stream(self, **_: Any) -> Iterator[bytes]:
+        yield self.read()
+
+
+def without_a_network(provider: Provider, server: Any) -> Provider:
+    """The provider, its calls answered by the server's WSGI app itself: a fraction of the time, thousands of times."""
+    client = Client(server)
+
+    def answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        parts = urlsplit(request.url)
+        try:
+            found = client.open(
+                path=parts.path,
+                query_string=parts.query,
+                base_url=f"{parts.scheme}://{parts.netloc}",
+                method=request.method,
+                headers={
+                    key: value.decode() if isinstance(value, bytes) else value for key, value in request.headers.items()
+                },
+                data=request.body.read() if hasattr(request.body, "read") else request.body,
+            )
+        except Exception as error:  # noqa: BLE001 - a server turns what its app raises into its own error, too
+            return AWSResponse(request.url, 500, {}, _Raw(repr(error).encode()))
+        return AWSResponse(request.url, found.status_code, found.headers, _Raw(found.data))
+
+    provider.account._session.events.register("before-send", answer)
+    return provider
 
 
 @dataclass
