@@ -26,8 +26,8 @@ down: install ## Destroy the local environment and stop every process of it
 preview: install ## Show what `make up` would change, and change nothing
 	$(BIN)/python up.py preview
 
-plan: install-plan ## Plan every environment without an account (STACK=dev: that one alone)
-	for stack in $(or $(STACK),$(ENVIRONMENTS)); do $(BIN)/python -m localcloud plan -C . -s $$stack || exit 1; done
+plan: install-plan ## Plan every environment on every cloud without an account (STACK=dev: that one, type by type)
+	$(BIN)/python -m localcloud plan -C . $(addprefix -s ,$(or $(STACK),$(ENVIRONMENTS)))
 
 cost: install-plan ## Estimate what machines to train on cost: CPU, GPU, spot and on demand, an hour and a month
 	$(BIN)/python -m stacks.costs

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command. 0: done; 1: an error or a refusal, told in a sentence; 130: Ctrl-C."""
     options = _parser().parse_args(arguments)
     try:
+        if isinstance(options.stack, list) and len(options.stack) > 1:
+            return _plans(options)
+        if isinstance(options.stack, list):
+            (options.stack,) = options.stack
         project = load(options.cwd, options.stack, options.config, paths=options.config_path)
         handler: Handler = options.handler
         return handler(options, project)
@@ -61,7 +66,14 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         command.set_defaults(handler=handler)
         command.add_argument("-C", "--cwd", type=Path, default=Path(), metavar="DIR", help="the project's directory")
-        command.add_argument("-s", "--stack", required=True, help="the stack's name")
+        several = {"action": "append"} if name == "plan" else {}
+        command.add_argument(
+            "-s",
+            "--stack",
+            required=True,
+            help="the stack's name" + ("; several: their plans beside each other" if several else ""),
+            **several,
+        )
         command.add_argument(
             "-c", "--config", action="append", default=[], metavar="KEY=VALUE", help="a setting to use"
         )
@@ -183,12 +195,16 @@ def _preview_first(options: argparse.Namespace) -> None:
 
     In a process of its own: one process runs one program.
     """
-    command = [sys.executable, "-m", "localcloud", "preview", "-C", str(options.cwd), "-s", options.stack]
+    if subprocess.run(_command("preview", options, options.stack), stdout=subprocess.DEVNULL, check=False).returncode:
+        raise LocalcloudError("Nothing was changed: the preview failed, see above.")
+
+
+def _command(name: str, options: argparse.Namespace, stack: str) -> list[str]:
+    """The command for one stack in a process of its own, with the options of this one."""
+    command = [sys.executable, "-m", "localcloud", name, "-C", str(options.cwd), "-s", stack]
     command += [word for pack in options.policy_pack for word in ("--policy-pack", str(pack))]
     command += [word for text in options.config for word in ("-c", text)]
-    command += ["--config-path"] if options.config_path else []
-    if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode:
-        raise LocalcloudError("Nothing was changed: the preview failed, see above.")
+    return command + (["--config-path"] if options.config_path else [])
 
 
 def _refresh(options: argparse.Namespace, project: Project) -> int:
@@ -262,6 +278,24 @@ def _plan(options: argparse.Namespace, project: Project) -> int:
     document = plan.graph(planned)
     columns = shutil.get_terminal_size((120, 24)).columns  # 120 where no terminal is
     _print(json.dumps(document, indent=2) if options.json else plan.table(document, columns))
+    return 0
+
+
+def _plans(options: argparse.Namespace) -> int:
+    """The plans of several stacks, each in a process of its own, as many at once as there are processors."""
+    from localcloud import plan  # noqa: PLC0415 - only this command needs the SDKs' type data
+
+    def planned(stack: str) -> subprocess.CompletedProcess[str]:
+        command = [*_command("plan", options, stack), "--json"]
+        return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+
+    stacks = list(dict.fromkeys(options.stack))
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        done = dict(zip(stacks, pool.map(planned, stacks), strict=True))
+    if failed := [stack for stack, process in done.items() if process.returncode]:
+        raise LocalcloudError(f"No plan of {', '.join(failed)}: see above.")
+    documents = {stack: json.loads(process.stdout) for stack, process in done.items()}
+    _print(json.dumps(list(documents.values()), indent=2) if options.json else plan.comparison(documents))
     return 0
 
 

@@ -13,6 +13,7 @@ import base64
 import binascii
 import hashlib
 import heapq
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -272,7 +273,38 @@ def table(document: dict[str, Any], width: int = 120) -> str:
             lines.append(f"{type_:<{longest}}  {len(names):>5}  {_names(sorted(names), width - longest - 9)}")
     if document["outputs"]:
         lines += ["", f"Outputs: {_names(list(document['outputs']), width - 9)}"]
+    return _printable(lines)
+
+
+def _printable(lines: list[str]) -> str:
     return "\n".join("".join(letter if letter.isprintable() else "?" for letter in line) for line in lines)
+
+
+def comparison(documents: dict[str, dict[str, Any]]) -> str:
+    """The plans of several stacks beside each other for a human: resources by package, components by type."""
+    columns = "".join(f"  {stack:>7}" for stack in documents)
+    lines = []
+    for title, names in (("RESOURCE", _packages), ("COMPONENT", _components)):
+        counts = [Counter(names(document)) for document in documents.values()]
+        rows = {name: [count[name] for count in counts] for name in sorted(set().union(*counts))}
+        rows["total"] = [count.total() for count in counts]
+        longest = max(map(len, (title, *rows)))
+        lines += [f"{title:<{longest}}{columns}"]
+        for name, row in rows.items():
+            cells = (f"  {number or '-':>{max(7, len(stack))}}" for stack, number in zip(documents, row, strict=True))
+            lines += [f"{name:<{longest}}{''.join(cells)}"]
+        lines += [""]
+    return _printable(lines[:-1])
+
+
+def _packages(document: dict[str, Any]) -> Iterator[str]:
+    rows = (row for row in document["resources"] if row["custom"] and not row["type"].startswith(PROVIDER_PREFIX))
+    return (row["type"].partition(":")[0] for row in rows)
+
+
+def _components(document: dict[str, Any]) -> Iterator[str]:
+    rows = (row for row in document["resources"] if not row["custom"] and row["type"] != STACK_TYPE)
+    return (short(row["type"]) for row in rows)
 
 
 def _names(names: list[str], room: int) -> str:
@@ -284,4 +316,4 @@ def _names(names: list[str], room: int) -> str:
     return text
 
 
-__all__ = ["VERSION", "graph", "pointers", "table"]
+__all__ = ["VERSION", "comparison", "graph", "pointers", "table"]

@@ -150,3 +150,27 @@ def test_a_mandatory_violation_stops_before_the_first_change(
     assert run(world, "up", "--policy-pack", str(pack)) == (level == "MANDATORY")
     assert "no-ones on a: No ones. the value is one; take two" in capfd.readouterr().err
     assert len(world.cloud.resources) == (0 if level == "MANDATORY" else 2)
+
+
+def test_the_plans_of_several_stacks_stand_beside_each_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: pair\nruntime: python\n", encoding="utf-8")
+    (tmp_path / "__main__.py").write_text(
+        "import pulumi\n"
+        "for number in range(pulumi.Config().require_int('count')):\n"
+        "    pulumi.ComponentResource('test:index:Part', f'part-{number}')\n",
+        encoding="utf-8",
+    )
+    for stack, count in (("small", 0), ("large", 12)):
+        settings = f"config:\n  pair:count: {count}\n"
+        (tmp_path / f"Pulumi.{stack}.yaml").write_text(settings, encoding="utf-8")
+    command = ["plan", "-C", str(tmp_path), "-s", "small", "-s", "large"]
+    assert cli.main(command) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["COMPONENT", "small", "large"] in lines
+    assert ["test:index:Part", "-", "12"] in lines
+    assert cli.main([*command, "--json"]) == 0
+    assert [plan["stack"] for plan in json.loads(capsys.readouterr().out)] == ["small", "large"]
+    assert cli.main([*command, "-s", "nowhere"]) == 1
+    assert "error: No plan of nowhere: see above." in capsys.readouterr().err

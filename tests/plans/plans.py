@@ -1,5 +1,6 @@
 """The plans of the environments, as `python -m localcloud plan --json` prints them, and questions to ask of them."""
 
+import fcntl
 import functools
 import json
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+PLANS = "PLANS_OF_THIS_RUN"  # names a folder in which the processes of one test run find each other's plans
 ENVIRONMENTS = ("local", "dev", "staging", "prod")
 Statement = dict[str, Any]
 
@@ -122,7 +124,17 @@ def evaluated(environment: str, cloud: str = "") -> subprocess.CompletedProcess[
         )
 
 
-evaluated_once = functools.cache(evaluated)
+@functools.cache
+def evaluated_once(environment: str, cloud: str = "") -> subprocess.CompletedProcess[str]:
+    """The same, once in a whole test run: whichever of its processes asks first evaluates it."""
+    with (Path(os.environ[PLANS]) / f"{environment}-{cloud}.json").open("a+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        if text := file.read():
+            return subprocess.CompletedProcess(**json.loads(text))
+        done = evaluated(environment, cloud)
+        json.dump(vars(done), file)
+        return done
 
 
 @functools.cache

@@ -108,7 +108,7 @@ def test_only_this_trail_writes_to_the_audit_and_uses_its_key(plan: Plan) -> Non
 
 def test_the_owner_hears_of_the_budget_before_and_when_it_is_spent(plan: Plan) -> None:
     budget = plan.only("budgets:Budget").inputs
-    expected = {"local": "50", "dev": "300", "prod": "3000"}
+    expected = {"local": "50", "dev": "300", "prod": "12000"}
     assert budget["limitAmount"] == expected.get(plan.environment, budget["limitAmount"])
     told = {(one["notificationType"], one["threshold"]) for one in budget["notifications"]}
     assert told == {("ACTUAL", 50), ("ACTUAL", 80), ("ACTUAL", 100), ("FORECASTED", 100)}
