@@ -13,9 +13,8 @@ from typing import Any
 
 import yaml
 
-from tests.plans.plans import ROOT, Plan, plan_of
+from tests.plans.plans import CLOUDS, ROOT, Plan, plan_of
 
-CLOUDS = ("aws", "gcp", "azure")
 ENVIRONMENTS = ("dev", "staging", "prod")
 DOCUMENT = ROOT / "docs/parity.md"
 Look = Callable[[Plan], bool]

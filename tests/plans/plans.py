@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 ROOT = Path(__file__).parents[2]
 PLANS = "PLANS_OF_THIS_RUN"  # names a folder in which the processes of one test run find each other's plans
 ENVIRONMENTS = ("local", "dev", "staging", "prod")
+CLOUDS = ("aws", "gcp", "azure")
 Statement = dict[str, Any]
 
 
@@ -146,3 +149,15 @@ def plan_of(environment: str, cloud: str = "aws") -> Plan:
     fields = Resource.__dataclass_fields__
     rows = ({key: value for key, value in row.items() if key in fields} for row in document["resources"])
     return Plan(environment, tuple(Resource(**row) for row in rows), document["outputs"])
+
+
+def inventory(stack: str) -> dict[str, Any]:
+    """What a stack's file says, by cloud: all stacks of whole accounts (`bootstrap-CLOUD`) have one."""
+    found = yaml.safe_load((ROOT / "tests/plans" / f"{stack.partition('-')[0]}.yaml").read_text())
+    assert isinstance(found, dict)
+    return found
+
+
+def environments_on(cloud: str) -> tuple[str, ...]:
+    """The environments that are on a cloud."""
+    return tuple(environment for environment in ENVIRONMENTS if cloud in inventory(environment))

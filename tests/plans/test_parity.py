@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.plans.features import CLOUDS, DOCUMENT, FEATURES, Feature, document, kept, rows
+from tests.plans.features import DOCUMENT, FEATURES, Feature, document, kept, rows
+from tests.plans.plans import CLOUDS
 
 pytestmark = pytest.mark.slow
 EVERY = [pytest.param(feature, cloud, id=f"{feature.name}-{cloud}") for feature in FEATURES for cloud in CLOUDS]

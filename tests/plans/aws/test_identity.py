@@ -2,27 +2,11 @@
 
 import pytest
 
-from tests.plans.plans import ENVIRONMENTS, Plan, allowed, listed, plan_of
+from tests.plans.plans import Plan, allowed, listed
 
 pytestmark = pytest.mark.slow
 
 
-THIS_KEY = "in a key's policy * is the key itself, whose ARN is not known before it exists"
-NO_NARROWER = "the API knows no narrower one"
-# Statements that have a `*`: their type, Sid or first action, and what has it; with the reason why it may.
-STARS = {
-    ("aws:kms/key:Key", "TheAccountDecides", "Resource *"): THIS_KEY,
-    ("aws:kms/key:Key", "CloudWatchLogsOfThisEnvironment", "Resource *"): THIS_KEY,
-    ("aws:kms/key:Key", "CloudWatchLogsOfItsClusters", "Resource *"): THIS_KEY,
-    ("aws:kms/key:Key", "AccessLogsOfBuckets", "Resource *"): THIS_KEY,
-    ("aws:kms/key:Key", "TrailOfThisEnvironment", "Resource *"): THIS_KEY,
-    ("aws:kms/key:Key", "AlarmsOfThisAccount", "Resource *"): THIS_KEY,
-    ("aws:s3/bucketPolicy:BucketPolicy", "DenyPlainTransport", "Action s3:*"): "it denies, and whatever there is",
-    ("aws:iam/rolePolicy:RolePolicy", "ecr:GetAuthorizationToken", "Resource *"): NO_NARROWER,
-    ("aws:iam/rolePolicy:RolePolicy", "ec2:DescribeNetworkInterfaces", "Resource *"): NO_NARROWER,
-    ("aws:iam/rolePolicy:RolePolicy", "ec2:AssignPrivateIpAddresses", "Resource *"): "it denies, and to all networks",
-    ("aws:iam/rolePolicy:RolePolicy", "logs:CreateLogDelivery", "Resource *"): NO_NARROWER,
-}
 # Services that are let in without a word on whose behalf, with the reason why.
 UNCONDITIONAL = {
     "ec2.amazonaws.com": "it names no source when it hands a role to a machine",
@@ -31,35 +15,9 @@ UNCONDITIONAL = {
     "logging.s3.amazonaws.com": "for the use of a key it is documented to name none; the bucket's policy asks for it",
     "s3.amazonaws.com": "it is documented to name none when it copies to a second region",
 }
-# Policies that AWS wrote, which its own managed services ask for.
-BORROWED = {
-    "AmazonEC2ContainerRegistryPullOnly",
-    "AmazonEKSClusterPolicy",
-    "AmazonEKSWorkerNodePolicy",
-    "AmazonEKS_CNI_Policy",
-}
 # Conditions that say how something is written, next to others that say on whose behalf.
 MANNERS = {"s3:x-amz-acl": "bucket-owner-full-control"}
 ACCOUNT = "123456789012"  # the account of every plan
-
-
-def stars(plan: Plan) -> set[tuple[str, str, str]]:
-    """The statements of a plan that have a `*`."""
-    starred = set()
-    for row, _, statement in plan.statements():
-        actions, resources = listed(statement["Action"]), listed(statement.get("Resource", []))
-        stars = [f"Action {action}" for action in actions if "*" in action]
-        stars += [f"Resource {resource}" for resource in resources if resource == "*"]
-        starred |= {(row.type, statement.get("Sid") or actions[0], star) for star in stars}
-    return starred
-
-
-def test_no_policy_has_a_star_but_those_with_a_reason(plan: Plan) -> None:
-    assert stars(plan) - set(STARS) == set()
-
-
-def test_no_reason_for_a_star_outlives_it() -> None:
-    assert set().union(*(stars(plan_of(environment)) for environment in ENVIRONMENTS)) == set(STARS)
 
 
 def test_a_service_is_let_in_on_behalf_of_this_account_alone(plan: Plan) -> None:
@@ -140,10 +98,8 @@ def test_what_starts_a_task_pulls_and_logs_and_touches_no_data(plan: Plan) -> No
     assert services == {"ecr", "logs"}
 
 
-def test_there_are_no_users_no_keys_of_users_and_no_policies_of_unknown_hands(plan: Plan) -> None:
+def test_there_are_no_users_no_keys_of_users_and_no_policies_within_roles(plan: Plan) -> None:
     kinds = {row.type.rpartition(":")[2] for row in plan.resources if row.type.startswith("aws:iam/")}
     assert kinds <= {"InstanceProfile", "OpenIdConnectProvider", "Role", "RolePolicy", "RolePolicyAttachment"}
     for role in plan.of_type("iam:Role"):
         assert not {"managedPolicyArns", "inlinePolicies"} & role.inputs.keys()
-    borrowed = {row.inputs["policyArn"].rpartition("/")[2] for row in plan.any_of_type("iam:RolePolicyAttachment")}
-    assert borrowed <= BORROWED
