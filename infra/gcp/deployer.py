@@ -43,7 +43,7 @@ class Deployer(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("groundwork:gcp:Deployer", "deployer", None, opts)
-        _apart(args.environments, projects)
+        _apart(args.environments, projects, account.project)
         self._args, self._projects, self._account, self._ctx = args, projects, account, ctx
         self._child = pulumi.ResourceOptions(parent=self)
         self._pool = gcp.iam.WorkloadIdentityPool(
@@ -161,8 +161,9 @@ class Deployer(pulumi.ComponentResource):
         )
 
 
-def _apart(environments: tuple[str, ...], projects: Mapping[str, str]) -> None:
-    """Roles are granted by project: environments that share one cannot be kept apart. Raises Unsupported."""
+def _apart(environments: tuple[str, ...], projects: Mapping[str, str], own: str) -> None:
+    """Roles are granted by project: what shares one cannot be kept apart, be it environments, or one of them and the
+    project of the state and of these identities, which could then be taken on. Raises Unsupported."""
     missing = [environment for environment in environments if environment not in projects]
     if missing:
         raise Unsupported(
@@ -173,4 +174,11 @@ def _apart(environments: tuple[str, ...], projects: Mapping[str, str]) -> None:
         raise Unsupported(
             "gcp: environments share a project, in which nothing keeps one's deployer from the other's resources; "
             "give each a project of its own, as projects in the section gcp of the settings."
+        )
+    shared = [environment for environment in environments if projects[environment] == own]
+    if shared:
+        raise Unsupported(
+            f"gcp: {own} holds the state and the identities that deploy, and is the project of {shared[0]} too, whose "
+            "deployer could take on every other's; give the account a project of its own, as project in the section "
+            "gcp of the settings."
         )

@@ -11,11 +11,11 @@ from infra.gcp import trust
 from infra.gcp.rights import APPLY_ROLES, PLAN_PERMISSIONS, PLAN_ROLES, project_wide
 from infra.github import Repository
 from infra.shape import Unsupported
-from tests.infra.gcp.planned import Planned, named, of_type, only, planned
+from tests.infra.gcp.planned import PROJECT, Planned, named, of_type, only, planned
 from tests.infra.oidc import LONGEST_SUBJECT, cel
 
 REPOSITORY = Repository("acme", 1234567, "groundwork", 7654321, True)
-PROJECTS = {"dev": "acme-ml-dev", "staging": "acme-ml-staging", "prod": "acme-ml-prod"}
+PROJECTS = {"dev": "acme-ml-play", "staging": "acme-ml-staging", "prod": "acme-ml-prod"}
 PROGRAM = """
     from dataclasses import replace
     from infra.github import Repository
@@ -138,7 +138,7 @@ EVERYTHING = """
 def test_the_list_of_what_parts_grant_for_the_whole_project_is_whole(tmp_path: Path) -> None:
     rows = [row for row in of_type(planned(tmp_path, EVERYTHING), "IAMMember") if row.type.startswith("gcp:projects/")]
     ctx = Context("groundwork", "dev", "acme", "ml-platform", "research", "internal")
-    assert {row.inputs["role"] for row in rows} == set(project_wide("acme-ml-dev", "dev", ctx))
+    assert {row.inputs["role"] for row in rows} == set(project_wide(PROJECT, "dev", ctx))
 
 
 @pytest.mark.parametrize(
@@ -146,6 +146,7 @@ def test_the_list_of_what_parts_grant_for_the_whole_project_is_whole(tmp_path: P
     [
         ({"dev": "acme-ml-dev"}, "no project is named for staging, prod; name one"),
         (dict.fromkeys(PROJECTS, "acme-ml"), "environments share a project"),
+        ({**PROJECTS, "dev": PROJECT}, f"{PROJECT} holds the state and the identities that deploy, and is"),
     ],
 )
 def test_environments_that_cannot_be_kept_apart_are_refused(
