@@ -6,9 +6,9 @@
 #   COMMAND       how: the arguments of the image's entry point, a JSON list
 #   ENVIRONMENT   its variables: a JSON object
 #   SHARED        what is mounted at /mnt/shared: fs-… (EFS) or HOST:/EXPORT (NFS)
-#   IDLE_MINUTES  after so many without a running container the machine leaves MACHINES and shuts down
+#   IDLE_MINUTES  after so many without a running container a spot machine leaves MACHINES and shuts down
 # and, where they are of use:
-#   MACHINES      the group that it leaves (a name; on Azure an id): one that refuses keeps it, as its floor
+#   MACHINES      the group that it leaves (a name; on Azure an id), whose machines on demand are its floor, and stay
 #   METADATA      the metadata service, in place of the cloud's own
 #   AWS_REGION, ACCESS_POINT (of EFS), LOG_GROUP; REGION (GCP); AZURE_CLIENT_ID
 #
@@ -273,9 +273,19 @@ depart() {
     exit 0
 }
 
-# Takes this machine out of its group, which would put another in its place. Fails where the group wants to keep it.
+# Whether this is a spot machine, as its metadata service says. One that does not learn it stays.
+is_spot() {
+    case $CLOUD in
+        aws) [ "$(aws_ask instance-life-cycle)" = spot ] ;;
+        gcp) [ "$(gcp_ask instance/scheduling/preemptible)" = TRUE ] ;;
+        azure) [ "$(azure_ask 'instance/compute/priority?api-version=2021-02-01&format=text')" = Spot ] ;;
+    esac
+}
+
+# Takes this machine out of its group, which would put another in its place. Fails where it is to stay.
 leave() {
     local zone project group json='Content-Type: application/json'
+    [ -z "${MACHINES:-}" ] || is_spot || return
     case ${MACHINES:+$CLOUD} in
         aws)
             authority | ask --config - --aws-sigv4 "aws:amz:$AWS_REGION:autoscaling" --data "Version=2011-01-01" \
@@ -322,7 +332,7 @@ main() {
         if [ "$idle" -ge $((IDLE_MINUTES * 60)) ]; then
             say "nothing has trained for $IDLE_MINUTES minutes: shutting down"
             if leave; then break; fi
-            say "the group keeps this machine"
+            say "this machine stays: it is of the floor, or its group keeps it"
             idle=0
         fi
         if [ -n "$ending" ] || interrupted; then depart; fi

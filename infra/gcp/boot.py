@@ -9,11 +9,10 @@ import pulumi
 from infra.shape import TrainerArgs
 
 SCRIPT = Path(__file__).parents[1] / "boot" / "train.sh"
-NEVER = 10 * 365 * 24 * 60  # minutes
 
 
-def startup_script(args: TrainerArgs, group: str, region: str, *, stays: bool) -> pulumi.Output[str]:
-    """The script behind its variables; `group` is what an idle machine leaves, unless it `stays`."""
+def startup_script(args: TrainerArgs, group: str, region: str) -> pulumi.Output[str]:
+    """The script behind its variables; `group` is what an idle spot machine leaves."""
     container = args.container
     variables: dict[str, pulumi.Input[str]] = {
         "CLOUD": "gcp",
@@ -21,7 +20,7 @@ def startup_script(args: TrainerArgs, group: str, region: str, *, stays: bool) -
         "IMAGE": container.image.uri,
         "COMMAND": json.dumps(list(container.command)),
         "ENVIRONMENT": pulumi.Output.json_dumps(dict(container.environment)),
-        "IDLE_MINUTES": str(NEVER if stays else args.fleet.idle_minutes),
+        "IDLE_MINUTES": str(args.fleet.idle_minutes),
         "SHARED": args.files.id,
         "MACHINES": group,
     }

@@ -30,8 +30,9 @@ HASHED = 8  # hexadecimal characters of what a machine runs, in its template's n
 class Trainer(pulumi.ComponentResource):
     """Machines by need, of several types so that spot can be found, none with a public address.
 
-    Whoever trains sets how many there are. A spot machine that was taken away comes back, maybe as another type; one
-    that has nothing to do leaves its group and goes. The floor is a group beside it, whose machines stay.
+    Whoever trains sets how many spot machines there are. One that was taken away comes back, maybe as another type; one
+    that has nothing to do leaves its group and goes. The floor is a group beside them, of the size that the settings
+    say; its machines stay, idle or not (docs/adr/0064).
     """
 
     name: pulumi.Output[str]
@@ -114,14 +115,14 @@ class Trainer(pulumi.ComponentResource):
             },
             opts=pulumi.ResourceOptions(
                 parent=self,
-                ignore_changes=["targetSize"],  # whoever trains sets it from now on
+                ignore_changes=["targetSize"] if spot else [],  # whoever trains sets how many spot machines there are
             ),
         )
 
     def _template(self, name: str, group: str, machine: str, *, spot: bool) -> gcp.compute.RegionInstanceTemplate:
         args, ctx, account = self._args, self._ctx, self._account
         network, has_gpu = args.container.network, args.fleet.accelerator != "none"
-        script = startup_script(args, group, account.region, stays=not spot)
+        script = startup_script(args, group, account.region)
         unique = script.apply(lambda text: f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:HASHED]}")
         return gcp.compute.RegionInstanceTemplate(
             name,

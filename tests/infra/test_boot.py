@@ -278,7 +278,25 @@ def test_a_machine_that_its_group_keeps_stays_up(tmp_path: Path, metadata: Metad
     assert not machine.calls("shutdown")
     process.terminate()
     code, said = machine.end(process)
-    assert (code, "the group keeps this machine" in said) == (0, True)
+    assert (code, "this machine stays" in said) == (0, True)
+
+
+@pytest.mark.parametrize("kind", [False, None], ids=["on demand", "not told"])
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_an_idle_machine_of_the_floor_neither_shrinks_its_group_nor_shuts_down(
+    tmp_path: Path, metadata: Metadata, cloud: str, kind: bool | None
+) -> None:
+    metadata.spot = kind
+    machine = Machine(tmp_path, metadata, cloud, tmp_path / "shared", MACHINES=GROUPS[cloud], IDLE_MINUTES="1")
+    process = machine.start()
+    asked = {"aws": "instance-life-cycle", "gcp": "scheduling/preemptible", "azure": "compute/priority"}[cloud]
+    until(lambda: len(metadata.to(asked)) > 1, process)  # it was idle twice as long as a spot machine may be
+    process.terminate()
+    code, said = machine.end(process)
+    assert (code, "this machine stays" in said) == (0, True)
+    assert machine.counted() == [1, 2, 3, 4, 5]  # it trained once, and was not started again
+    left = [each for name in ("autoscaling.", "/deleteInstances", "/machines/delete") for each in metadata.to(name)]
+    assert (left, machine.calls("shutdown")) == ([], [])
 
 
 def test_a_container_that_somebody_runs_by_hand_keeps_the_machine_up(tmp_path: Path, metadata: Metadata) -> None:

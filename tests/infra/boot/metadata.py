@@ -24,11 +24,12 @@ class Asked(NamedTuple):
 
 
 class Metadata:
-    """What the service says: `notice` makes it announce that the machine is taken away."""
+    """What the service says: `notice` makes it announce that the machine is taken away, and `spot` says what it is."""
 
     def __init__(self) -> None:
         self.notice = False
         self.notice_for = NAME
+        self.spot: bool | None = True  # None: the service does not say
         self.keeps = False  # the group does not let the machine leave
         self.asked: list[Asked] = []
         self.url = ""
@@ -57,6 +58,7 @@ class Metadata:
         keys = {"AccessKeyId": "KEY", "SecretAccessKey": "SECRET", "Token": "SESSION"}
         return {
             "instance-id": (200, NAME),
+            "instance-life-cycle": self._kind("spot", "on-demand"),
             "iam/security-credentials/": (200, "trainer"),
             "iam/security-credentials/trainer": (200, keys),
             "spot/instance-action": (200, {"action": "terminate"}) if self.notice else (404, ""),
@@ -66,6 +68,7 @@ class Metadata:
         return {
             "instance/name": (200, NAME),
             "instance/zone": (200, "projects/1/zones/europe-west1-b"),
+            "instance/scheduling/preemptible": self._kind("TRUE", "FALSE"),
             "instance/preempted": (200, "TRUE" if self.notice else "FALSE"),
             "instance/service-accounts/default/token": (200, {"access_token": "TOKEN"}),
             "project/project-id": (200, "project-1"),
@@ -75,9 +78,13 @@ class Metadata:
         event = {"EventId": "event-1", "EventType": "Preempt", "Resources": [self.notice_for]}
         return {
             "/metadata/instance/compute/name": (200, NAME),
+            "/metadata/instance/compute/priority": self._kind("Spot", "Regular"),
             "/metadata/identity/oauth2/token": (200, {"access_token": "TOKEN"}),
             "/metadata/scheduledevents": (200, {"Events": [event] if self.notice else []}),
         }.get(path, (404, ""))
+
+    def _kind(self, spot: str, on_demand: str) -> tuple[int, str]:
+        return (404, "") if self.spot is None else (200, spot if self.spot else on_demand)
 
     def _api(self, path: str, headers: dict[str, str]) -> tuple[int, Any]:
         if path == REGISTRY:

@@ -60,9 +60,14 @@ def test_there_is_no_floor_where_none_is_asked_for(tmp_path: Path) -> None:
     assert set(named(machines(tmp_path, '"none", 2'), "RegionInstanceGroupManager")) == {"trainer"}
 
 
-def test_whoever_trains_sets_how_many_there_are(resources: list[Planned]) -> None:
-    for manager in of_type(resources, "RegionInstanceGroupManager"):
-        assert manager.options["ignoreChanges"] == ["targetSize"]
+def test_whoever_trains_sets_how_many_spot_machines_there_are_and_the_settings_how_many_are_the_floor(
+    resources: list[Planned],
+) -> None:
+    managers = named(resources, "RegionInstanceGroupManager")
+    assert {name: row.options.get("ignoreChanges", []) for name, row in managers.items()} == {
+        "trainer": ["targetSize"],
+        "trainer-floor": [],
+    }
 
 
 def test_a_spot_machine_that_was_taken_away_comes_back_and_no_training_is_stopped_for_a_change(
@@ -120,10 +125,10 @@ def test_it_runs_the_shared_boot_script_and_leaves_its_group_when_idle(resources
     assert script.endswith(Path("infra/boot/train.sh").read_text(encoding="utf-8"))
 
 
-def test_the_floor_stays_when_idle(resources: list[Planned]) -> None:
-    script = template(resources, "trainer-floor")["metadata"]["startup-script"]
-    (minutes,) = (row.partition("=")[2] for row in script.splitlines() if row.startswith("export IDLE_MINUTES="))
-    assert int(minutes) > 5 * 365 * 24 * 60
+def test_a_machine_of_the_floor_can_tell_that_it_is_one(resources: list[Planned]) -> None:
+    """The boot script stays where the metadata service does not say that the machine is preemptible."""
+    assert template(resources)["scheduling"]["preemptible"] is True
+    assert not template(resources, "trainer-floor")["scheduling"].get("preemptible")
 
 
 def test_its_identity_may_log_and_leave_a_group_and_nothing_else_of_the_project(resources: list[Planned]) -> None:
