@@ -36,51 +36,10 @@ class Key(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("groundwork:azure:Key", purpose, None, opts)
-        keep = pulumi.ResourceOptions(parent=self, protect=not ctx.disposable)
-        called_from_outside = purpose == "state"
-        vault = keyvault.Vault(
-            purpose,
-            vault_name=ctx.unique_name(purpose, VAULT),
-            resource_group_name=account.group,
-            location=account.location,
-            properties={
-                "tenant_id": account.tenant,
-                "sku": {"family": keyvault.SkuFamily.A, "name": keyvault.SkuName.PREMIUM},  # keys in a hardware module
-                "enable_rbac_authorization": True,
-                "enable_soft_delete": True,
-                "soft_delete_retention_in_days": 7 if ctx.disposable else 90,
-                "enable_purge_protection": True,  # storage refuses the key of a vault without it
-                "public_network_access": "Enabled" if called_from_outside else "Disabled",
-                "network_acls": {
-                    "bypass": "AzureServices",
-                    "default_action": "Allow" if called_from_outside else "Deny",
-                },
-            },
-            tags=ctx.tags,
-            opts=keep,
-        )
-        key = keyvault.Key(
-            purpose,
-            key_name=ctx.name(purpose, VAULT_KEY),
-            vault_name=vault.name,
-            resource_group_name=account.group,
-            properties={
-                "kty": "RSA-HSM",
-                "key_size": 3072,
-                "key_ops": ["encrypt", "decrypt", "wrapKey", "unwrapKey"],
-                "rotation_policy": {
-                    "attributes": {"expiry_time": "P2Y"},
-                    "lifetime_actions": [
-                        {
-                            "action": {"type": keyvault.KeyRotationPolicyActionType.ROTATE},
-                            "trigger": {"time_after_create": "P1Y"},
-                        }
-                    ],
-                },
-            },
-            tags=ctx.tags,
-            opts=keep,
-        )
+        self._account, self._ctx = account, ctx
+        self._keep = pulumi.ResourceOptions(parent=self, protect=not ctx.disposable)
+        vault = self._vault(purpose)
+        key = self._key(purpose, vault)
         self.vault, self.name, self.resource = vault.id, key.name, key.id
         self.vault_uri = vault.properties.apply(lambda properties: properties.vault_uri)
         self.user = Identity(
@@ -101,3 +60,52 @@ class Key(pulumi.ComponentResource):
         # Disks and clusters ask for a version first, and follow the rotation later.
         self.version = pulumi.Output.all(key.key_uri_with_version, may_use.id).apply(lambda both: both[0])
         self.register_outputs({"id": self.id, "vault": self.vault})
+
+    def _vault(self, purpose: KeyPurpose) -> keyvault.Vault:
+        """Only that of the state is called from outside the network."""
+        called_from_outside = purpose == "state"
+        return keyvault.Vault(
+            purpose,
+            vault_name=self._ctx.unique_name(purpose, VAULT),
+            resource_group_name=self._account.group,
+            location=self._account.location,
+            properties={
+                "tenant_id": self._account.tenant,
+                "sku": {"family": keyvault.SkuFamily.A, "name": keyvault.SkuName.PREMIUM},  # keys in a hardware module
+                "enable_rbac_authorization": True,
+                "enable_soft_delete": True,
+                "soft_delete_retention_in_days": 7 if self._ctx.disposable else 90,
+                "enable_purge_protection": True,  # storage refuses the key of a vault without it
+                "public_network_access": "Enabled" if called_from_outside else "Disabled",
+                "network_acls": {
+                    "bypass": "AzureServices",
+                    "default_action": "Allow" if called_from_outside else "Deny",
+                },
+            },
+            tags=self._ctx.tags,
+            opts=self._keep,
+        )
+
+    def _key(self, purpose: KeyPurpose, vault: keyvault.Vault) -> keyvault.Key:
+        return keyvault.Key(
+            purpose,
+            key_name=self._ctx.name(purpose, VAULT_KEY),
+            vault_name=vault.name,
+            resource_group_name=self._account.group,
+            properties={
+                "kty": "RSA-HSM",
+                "key_size": 3072,
+                "key_ops": ["encrypt", "decrypt", "wrapKey", "unwrapKey"],
+                "rotation_policy": {
+                    "attributes": {"expiry_time": "P2Y"},
+                    "lifetime_actions": [
+                        {
+                            "action": {"type": keyvault.KeyRotationPolicyActionType.ROTATE},
+                            "trigger": {"time_after_create": "P1Y"},
+                        }
+                    ],
+                },
+            },
+            tags=self._ctx.tags,
+            opts=self._keep,
+        )

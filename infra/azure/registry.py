@@ -38,12 +38,21 @@ class Registry(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("groundwork:azure:Registry", name, None, opts)
-        self._account, self._ctx, ours = account, ctx, own(Key, key)
-        registry = containerregistry.Registry(
+        self._account, self._ctx = account, ctx
+        registry = self._registry(name, own(Key, key))
+        self._scan()
+        self.id, self.server = registry.id, registry.login_server
+        self.url = pulumi.Output.concat(registry.login_server, "/", name)
+        if inside:
+            inside.door(name, registry.id, "registry", parent=self)
+        self.register_outputs({"url": self.url, "id": self.id})
+
+    def _registry(self, name: str, ours: Key) -> containerregistry.Registry:
+        return containerregistry.Registry(
             name,
-            registry_name=ctx.unique_name(name, REGISTRY),
-            resource_group_name=account.group,
-            location=account.location,
+            registry_name=self._ctx.unique_name(name, REGISTRY),
+            resource_group_name=self._account.group,
+            location=self._account.location,
             sku={"name": "Premium"},  # the one with keys, endpoints and zones
             admin_user_enabled=False,
             anonymous_pull_enabled=False,
@@ -62,23 +71,20 @@ class Registry(pulumi.ComponentResource):
                 "retention_policy": {"status": "enabled", "days": UNTAGGED_DAYS},
                 "export_policy": {"status": "disabled"},
             },
-            tags=ctx.tags,
-            opts=pulumi.ResourceOptions(parent=self, protect=not ctx.disposable),
+            tags=self._ctx.tags,
+            opts=pulumi.ResourceOptions(parent=self, protect=not self._ctx.disposable),
         )
+
+    def _scan(self) -> None:
         security.Pricing(
             "scan",
             # Azure scans images by subscription: what one environment switched on, none of them switches off.
             pricing_name="Containers",
-            scope_id=f"subscriptions/{account.subscription}",
+            scope_id=f"subscriptions/{self._account.subscription}",
             pricing_tier="Standard",
             extensions=[{"name": "ContainerRegistriesVulnerabilityAssessments", "is_enabled": "True"}],
             opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
         )
-        self.id, self.server = registry.id, registry.login_server
-        self.url = pulumi.Output.concat(registry.login_server, "/", name)
-        if inside:
-            inside.door(name, registry.id, "registry", parent=self)
-        self.register_outputs({"url": self.url, "id": self.id})
 
     def image(self, release: str) -> Image:
         """One image by its digest."""

@@ -177,9 +177,24 @@ class Api(pulumi.ComponentResource):
             disable_on_destroy=False,  # it goes with the API
             opts=self._child,
         )
+        config = self._config(api, caller, may_call)
+        return gcp.apigateway.Gateway(
+            name,
+            gateway_id=ctx.name(name, GATEWAY),
+            display_name=f"{ctx.project} {ctx.environment} {name}",
+            api_config=config.id,
+            project=account.project,
+            region=account.region,
+            labels=ctx.tags,
+            opts=self._child,
+        )
+
+    def _config(self, api: gcp.apigateway.Api, caller: Identity, may_call: pulumi.Resource) -> gcp.apigateway.ApiConfig:
+        """What the gateway is told. It cannot be changed: what says something else has another name."""
+        name, account, ctx = self._name, self._account, self._ctx
         told = json.dumps(document(ctx.name(name, GATEWAY), self._address(), self._args.callers, SECONDS), indent=1)
         mark = hashlib.sha256(told.encode()).hexdigest()[:HASHED]
-        config = gcp.apigateway.ApiConfig(
+        return gcp.apigateway.ApiConfig(
             name,
             api=api.api_id,
             api_config_id=ctx.name(f"{name}-{mark}", GATEWAY),
@@ -191,16 +206,6 @@ class Api(pulumi.ComponentResource):
             gateway_config={"backend_config": {"google_service_account": caller.id}},
             labels=ctx.tags,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[may_call]),
-        )
-        return gcp.apigateway.Gateway(
-            name,
-            gateway_id=ctx.name(name, GATEWAY),
-            display_name=f"{ctx.project} {ctx.environment} {name}",
-            api_config=config.id,
-            project=account.project,
-            region=account.region,
-            labels=ctx.tags,
-            opts=self._child,
         )
 
     def _address(self) -> str:

@@ -21,49 +21,45 @@ def document(title: str, address: str, callers: Callers, seconds: int) -> dict[s
         "schemes": ["https"],
         "consumes": ["application/json"],
         "produces": ["application/json"],
-        "securityDefinitions": {
-            TOKEN: {
-                "type": "oauth2",
-                "flow": "implicit",
-                "authorizationUrl": "",
-                "x-google-issuer": callers.issuer,
-                "x-google-audiences": callers.audience,
-            },
-            KEY: {"type": "apiKey", "name": "x-api-key", "in": "header"},
+        "securityDefinitions": _who(callers),
+        "x-google-management": _how_often(callers),
+        "paths": {"/predict": {"post": _predict(address, seconds)}},
+    }
+
+
+def _who(callers: Callers) -> dict[str, Any]:
+    token = {
+        "type": "oauth2",
+        "flow": "implicit",
+        "authorizationUrl": "",
+        "x-google-issuer": callers.issuer,
+        "x-google-audiences": callers.audience,
+    }
+    return {TOKEN: token, KEY: {"type": "apiKey", "name": "x-api-key", "in": "header"}}
+
+
+def _how_often(callers: Callers) -> dict[str, Any]:
+    limit = {"name": LIMIT, "metric": METRIC, "unit": "1/min/{project}", "values": {"STANDARD": callers.per_minute}}
+    metric = {"name": METRIC, "displayName": "Calls", "valueType": "INT64", "metricKind": "DELTA"}
+    return {"metrics": [metric], "quota": {"limits": [limit]}}
+
+
+def _predict(address: str, seconds: int) -> dict[str, Any]:
+    return {
+        "operationId": "predict",
+        "security": [{TOKEN: [], KEY: []}],
+        "x-google-backend": {
+            "address": address,
+            "path_translation": "APPEND_PATH_TO_ADDRESS",
+            "deadline": float(seconds),
+            "protocol": "http/1.1",
         },
-        "x-google-management": {
-            "metrics": [{"name": METRIC, "displayName": "Calls", "valueType": "INT64", "metricKind": "DELTA"}],
-            "quota": {
-                "limits": [
-                    {
-                        "name": LIMIT,
-                        "metric": METRIC,
-                        "unit": "1/min/{project}",
-                        "values": {"STANDARD": callers.per_minute},
-                    }
-                ]
-            },
-        },
-        "paths": {
-            "/predict": {
-                "post": {
-                    "operationId": "predict",
-                    "security": [{TOKEN: [], KEY: []}],
-                    "x-google-backend": {
-                        "address": address,
-                        "path_translation": "APPEND_PATH_TO_ADDRESS",
-                        "deadline": float(seconds),
-                        "protocol": "http/1.1",
-                    },
-                    "x-google-quota": {"metricCosts": {METRIC: 1}},
-                    "parameters": [{"in": "body", "name": "people", "required": True, "schema": {"type": "object"}}],
-                    "responses": {
-                        "200": {"description": "The predictions", "schema": {"type": "object"}},
-                        "400": {"description": "Not what can be predicted from"},
-                        "401": {"description": "No token, or not one for this API"},
-                        "429": {"description": "Too many calls in a minute"},
-                    },
-                }
-            }
+        "x-google-quota": {"metricCosts": {METRIC: 1}},
+        "parameters": [{"in": "body", "name": "people", "required": True, "schema": {"type": "object"}}],
+        "responses": {
+            "200": {"description": "The predictions", "schema": {"type": "object"}},
+            "400": {"description": "Not what can be predicted from"},
+            "401": {"description": "No token, or not one for this API"},
+            "429": {"description": "Too many calls in a minute"},
         },
     }

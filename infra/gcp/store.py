@@ -59,11 +59,7 @@ class Store(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("groundwork:gcp:Store", purpose, None, opts)
-        if purpose == "logs" and args.locked_days:
-            raise Unsupported(
-                "gcp: the bucket of the access logs is not to be locked, as nobody could shorten what callers wrote "
-                "into them; leave out locked_days there and lock the bucket 'audit'."
-            )
+        _refuse_locked_logs(purpose, args)
         self.purpose, self._args, self._account, self._ctx = purpose, args, account, ctx
         self._child = pulumi.ResourceOptions(parent=self)
         self._replaces: pulumi.Output[str] | None = None
@@ -171,6 +167,14 @@ class _Place:
 
     location: str
     regions: tuple[str, str] | None
+
+
+def _refuse_locked_logs(purpose: Purpose, args: StoreArgs) -> None:
+    if purpose == "logs" and args.locked_days:
+        raise Unsupported(
+            "gcp: the bucket of the access logs is not to be locked, as nobody could shorten what callers wrote "
+            "into them; leave out locked_days there and lock the bucket 'audit'."
+        )
 
 
 def _two_regions(region: str, other: str | None) -> tuple[_Place, str]:
