@@ -7,7 +7,7 @@ own class (`infra/aws/args.py`), fed from its own section of the settings.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_network
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import pulumi
 
@@ -309,8 +309,9 @@ class Watch(Protocol):
 class DeployerArgs:
     """Who deploys: the repository's workflows, without a secret of their own, to each of the environments.
 
-    The plan identity may read, and use the key of the state; it changes nothing but locks. An apply identity
-    changes one environment.
+    The plan identity may read, and use the key of the state; it changes nothing, not even a lock: Pulumi locks a
+    stack to update, import, refresh and destroy it, and not to preview it (pulumi/pulumi, pkg/backend/diy/backend.go).
+    An apply identity changes one environment.
     """
 
     repository: Repository
@@ -324,6 +325,13 @@ class Deployer(Protocol):
 
     plan: pulumi.Output[str]
     apply: Mapping[str, pulumi.Output[str]]
+
+
+@runtime_checkable
+class Exchange(Protocol):
+    """A deployer whose workflows also have to name where their token is exchanged: for `plan` and each environment."""
+
+    providers: Mapping[str, pulumi.Output[str]]
 
 
 class Parts(Protocol):

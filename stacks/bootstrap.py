@@ -2,12 +2,18 @@
 
 import pulumi
 
-from infra.shape import Cloud, DeployerArgs, StoreArgs
+from infra.shape import Cloud, DeployerArgs, Exchange, StoreArgs
 from stacks.settings import BootstrapSettings
 
 
 class Bootstrap(pulumi.ComponentResource):
-    """The bucket and the key of the stacks' state, and the identities of continuous delivery."""
+    """The bucket and the key of the stacks' state, and the identities of continuous delivery.
+
+    `outputs` has on each cloud the same keys: `state` (`url`, `key`) and `deployer`, what workflows log in with. There
+    `plan` and `apply` (by environment) are whom they log in as (AWS: a role's ARN; GCP: a service account; Azure: a
+    client id), and `providers` (by `plan` and environment) where they exchange their token (GCP: a provider's full
+    name; Azure: a tenant's id; nothing on AWS, where the role says it).
+    """
 
     def __init__(self, settings: BootstrapSettings, cloud: Cloud, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("groundwork:stacks:Bootstrap", f"bootstrap-{cloud.name}", None, opts)
@@ -17,6 +23,10 @@ class Bootstrap(pulumi.ComponentResource):
         deployer = parts.deployer(DeployerArgs(settings.repository, settings.environments, state, key))
         self.outputs = {
             "state": {"url": state.uri(), "key": key.id},
-            "deployer": {"plan": deployer.plan, "apply": dict(deployer.apply)},
+            "deployer": {
+                "plan": deployer.plan,
+                "apply": dict(deployer.apply),
+                "providers": dict(deployer.providers) if isinstance(deployer, Exchange) else {},
+            },
         }
         self.register_outputs(self.outputs)

@@ -8,6 +8,9 @@ from infra.azure.args import AzureArgs
 from infra.gcp.args import GcpArgs
 from stacks.section import Section, between, each, endpoint, mapping, matching, zones
 
+CERTIFICATE = "the id of the Key Vault secret that holds the domain's certificate"
+MONTH = r"20[0-9]{2}-(0[1-9]|1[0-2])"
+BUDGET_SINCE = "the month (YYYY-MM) in which the budget is made first; it stays when months pass"
 BOOTSTRAP = "bootstrap-"  # a stack of this name, with a cloud's behind it, is of that cloud's whole account
 
 
@@ -79,6 +82,7 @@ def _azure(section: Section) -> AzureArgs:
     uuid = matching(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
     location = matching(r"[a-z]{4,20}[0-9]?")
     nowhere = "00000000-0000-4000-8000-000000000000"
+    secret = f"/subscriptions/{nowhere}/resourceGroups/dns/providers/Microsoft.KeyVault/vaults/acme/secrets/predict"
     args = AzureArgs(
         subscription=section.take("subscription", uuid, "a subscription's id", nowhere),
         tenant=section.take("tenant", uuid, "a tenant's id", nowhere),
@@ -93,16 +97,31 @@ def _azure(section: Section) -> AzureArgs:
         replica_location=section.take("replicaLocation", location, "another region", "northeurope", default=None),
         certificate=section.take(
             "certificate",
-            matching(
-                r"/subscriptions/[0-9a-f-]{36}/resourceGroups/[^/]+/providers/Microsoft.KeyVault/vaults/[^/]+/secrets/[^/]+"
-            ),
-            "the id of the Key Vault secret that holds the domain's certificate",
-            f"/subscriptions/{nowhere}/resourceGroups/dns/providers/Microsoft.KeyVault/vaults/acme/secrets/predict",
+            _vault_secret,
+            CERTIFICATE,
+            secret,
             default=None,
         ),
+        budget_since=section.take("budgetSince", matching(MONTH), BUDGET_SINCE, "2026-12", default=None),
+        certificates=section.take(
+            "certificates", _certificates, f"for each environment {CERTIFICATE}", {"dev": secret}, default={}
+        ),
     )
-    section.close()
+    if section.close() and not section.stack.startswith(BOOTSTRAP):
+        if args.certificate is None:
+            section.refuse("certificate", CERTIFICATE, secret)
+        if args.budget_since is None:
+            section.refuse("budgetSince", BUDGET_SINCE, "2026-12")
     return args
+
+
+def _vault_secret(value: Any) -> str:
+    vault = r"/subscriptions/[0-9a-f-]{36}/resourceGroups/[^/]+/providers/Microsoft\.KeyVault/vaults/[A-Za-z0-9-]{3,24}"
+    return matching(vault + r"/secrets/[A-Za-z0-9-]{1,127}")(value)
+
+
+def _certificates(value: Any) -> Mapping[str, str]:
+    return {environment: _vault_secret(found) for environment, found in mapping(value).items()}
 
 
 SECTIONS: dict[str, Callable[[Section], Any]] = {"aws": _aws, "gcp": _gcp, "azure": _azure}

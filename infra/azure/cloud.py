@@ -103,7 +103,12 @@ class Parts:
 
     def watch(self, args: WatchArgs) -> Watch:
         """Dashboard, alerts, budget and audit trail."""
-        return Watch(args, self.keys, account=self.account, ctx=self.ctx, opts=self.opts)
+        since = self.args.budget_since
+        if since is None:
+            raise Unsupported(
+                "azure: a budget begins with a month; name the one in which it is made: azure.budgetSince."
+            )
+        return Watch(args, self.keys, since, account=self.account, ctx=self.ctx, opts=self.opts)
 
     def kubernetes(self, name: str, args: KubernetesArgs) -> Kubernetes:
         """The app on a managed cluster."""
@@ -122,7 +127,7 @@ class Parts:
     def deployer(self, args: DeployerArgs) -> Deployer:
         """The identities of continuous delivery, and the groups that they deploy to."""
         zone = self.account.id_in(self.args.dns_group, "Microsoft.Network/dnszones", self.args.dns_zone)
-        return Deployer(args, zone, account=self.account, ctx=self.ctx, opts=self.opts)
+        return Deployer(args, zone, self.args.certificates, account=self.account, ctx=self.ctx, opts=self.opts)
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,20 @@ from infra.azure import rights
 from infra.azure.identity import Identity
 from infra.azure.keys import Key
 from infra.azure.names import RESOURCE_GROUP, ROLE, Account, own
-from infra.azure.policy import CLUSTER_ADMIN, CONTRIBUTOR, DNS_CONTRIBUTOR, READER, built_in, grant, role
+from infra.azure.policy import (
+    ACCESS_ADMINISTRATOR,
+    CLUSTER_ADMIN,
+    CONTRIBUTOR,
+    DNS_CONTRIBUTOR,
+    READER,
+    SECRETS_USER,
+    built_in,
+    grant,
+    role,
+)
 from infra.azure.store import Store
 from infra.context import Context
-from infra.github import ISSUER
+from infra.github import ISSUER, Repository
 from infra.shape import DeployerArgs, Unsupported
 
 AUDIENCE = "api://AzureADTokenExchange"
@@ -24,24 +34,29 @@ class Deployer(pulumi.ComponentResource):
     """The plan identity looks; an apply identity changes the one resource group that its environment is in.
 
     `plan` and `apply` are the client ids that workflows name. A token is taken by its subject, exactly: Azure looks at
-    no other claim, so which branch may run in an environment is GitHub's own rule. A plan takes no lock, as it writes
-    no state.
+    no other claim, so which branch may run in an environment is GitHub's own rule, and the subject has to hold GitHub's
+    numbers: the classic form is refused (docs/adr/0065). `providers` is the tenant, at which a token is exchanged,
+    whoever shows it.
     """
 
     plan: pulumi.Output[str]
     apply: Mapping[str, pulumi.Output[str]]
+    providers: Mapping[str, pulumi.Output[str]]
 
     def __init__(
         self,
         args: DeployerArgs,
         zone: str,
+        certificates: Mapping[str, str],
         *,
         account: Account,
         ctx: Context,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("groundwork:azure:Deployer", "deployer", None, opts)
-        self._args, self._zone, self._account, self._ctx = args, zone, account, ctx
+        _refuse_classic_subjects(args.repository)
+        _refuse_missing(certificates, args.environments)
+        self._args, self._zone, self._certificates, self._account, self._ctx = args, zone, certificates, account, ctx
         self._child = pulumi.ResourceOptions(parent=self)
         self._state = own(Store, args.state)
         self._key = own(Key, args.key).resource
@@ -52,7 +67,8 @@ class Deployer(pulumi.ComponentResource):
         self._beyond = self._beyond_groups()
         self.plan = self._planner(groups).client
         self.apply = {environment: self._applier(environment, group).client for environment, group in groups.items()}
-        self.register_outputs({"plan": self.plan, "apply": self.apply})
+        self.providers = dict.fromkeys(("plan", *args.environments), pulumi.Output.from_input(account.tenant))
+        self.register_outputs({"plan": self.plan, "apply": self.apply, "providers": self.providers})
 
     def _group(self, environment: str) -> resources.ResourceGroup:
         """The group of an environment, empty; its own stack fills it."""
@@ -96,6 +112,15 @@ class Deployer(pulumi.ComponentResource):
         self._grant(applier, "change", f"{environment}-beyond", self._beyond, self._subscription())
         # Of a zone's records none is known here: the zone is the narrowest that there is.
         self._grant(applier, "publish", f"{environment}-domain", built_in(DNS_CONTRIBUTOR, self._account), self._zone)
+        # The service's certificate is outside the group: on its one secret, the right to read it may be given.
+        self._grant(
+            applier,
+            "give",
+            f"{environment}-certificate",
+            built_in(ACCESS_ADMINISTRATOR, self._account),
+            self._certificates[environment],
+            when=rights.gives_only([SECRETS_USER]),
+        )
         when = rights.keeps_only(f"{self._ctx.project}/{environment}")
         self._grant(applier, "keep", f"{environment}-state", self._keeps, self._state.container, when=when)
         self._grant(applier, "use", f"{environment}-state-key", self._uses, self._key)
@@ -155,3 +180,24 @@ class Deployer(pulumi.ComponentResource):
         when: str | None = None,
     ) -> None:
         grant(identity, verb, guarded, role_id, scope, when=when, account=self._account, ctx=self._ctx, parent=self)
+
+
+def _refuse_classic_subjects(repository: Repository) -> None:
+    """Azure compares issuer, subject and audience alone. A classic subject holds names, which others can get after us:
+    nothing would tell their tokens from ours. Raises Unsupported."""
+    if not repository.immutable_subjects:
+        raise Unsupported(
+            f"azure: tokens of {repository.owner}/{repository.name} have classic subjects, in which Azure cannot tell "
+            "the repository from a later one of the same name; have GitHub issue immutable subjects to it, and set "
+            "github.immutableSubjects to true."
+        )
+
+
+def _refuse_missing(certificates: Mapping[str, str], environments: Sequence[str]) -> None:
+    """Whoever deploys a service also lets it read its certificate. Raises Unsupported where none is named."""
+    missing = [environment for environment in environments if environment not in certificates]
+    if missing:
+        raise Unsupported(
+            f"azure: no certificate is named for {', '.join(missing)}; name the Key Vault secret of each environment "
+            "as certificates in the section azure of the settings."
+        )

@@ -10,6 +10,7 @@ from infra.context import Context
 from infra.shape import Identity
 
 # Azure's own roles by their ids. Source: Microsoft, "Azure built-in roles".
+ACCESS_ADMINISTRATOR = "f58310d9-a9f6-439a-9e8d-f62e7b41a168"  # assigns roles: which, a condition says
 ACR_PULL = "7f951dda-4ed3-4680-a7ca-43fe172d538d"
 ACR_PUSH = "8311e382-0749-4cb8-b61a-304f252e45ec"
 BLOB_CONTRIBUTOR = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"

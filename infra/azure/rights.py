@@ -9,7 +9,6 @@ from infra.azure.policy import (
     BLOB_READER,
     KEY_ENCRYPTION_USER,
     QUEUE_SENDER,
-    SECRETS_USER,
     VAULT_CONTRIBUTOR,
 )
 from infra.context import Context
@@ -38,7 +37,7 @@ BEYOND = (
     "Microsoft.Security/pricings/write",
 )
 # The roles that the parts of an environment give to its workloads: Azure's own, and ours by their names.
-BUILT_IN = (ACR_PULL, BLOB_CONTRIBUTOR, BLOB_READER, KEY_ENCRYPTION_USER, QUEUE_SENDER, SECRETS_USER, VAULT_CONTRIBUTOR)
+BUILT_IN = (ACR_PULL, BLOB_CONTRIBUTOR, BLOB_READER, KEY_ENCRYPTION_USER, QUEUE_SENDER, VAULT_CONTRIBUTOR)
 OURS = (
     "api-calls",
     "data-writer",

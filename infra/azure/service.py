@@ -70,8 +70,7 @@ class Service(pulumi.ComponentResource):
         )
         self._authenticate(name, args.callers, service, network)
         self.cluster, self.name, self.id = self.containers.name, service.name, service.id
-        own_name = pulumi.Output.concat("https://", service.name, ".", self.containers.domain)
-        self.url = pulumi.Output.from_input(f"https://{args.domain}") if domains else own_name
+        self.url = pulumi.Output.from_input(f"https://{args.domain}")
         self.register_outputs({"cluster": self.cluster, "name": self.name, "url": self.url})
 
     def grant_deploy(self, identity: AnyIdentity) -> None:
@@ -88,9 +87,12 @@ class Service(pulumi.ComponentResource):
         grant(identity, "deploy", name, deployer, self.id, account=self._account, ctx=self._ctx, parent=self)
 
     def _domain(self, name: str, domain: str, azure: AzureArgs) -> tuple[list[Any], list[pulumi.Resource]]:
-        """The domain with its certificate, if there is one, and the records by which it is found and proven ours."""
+        """The domain with its certificate, and the records by which it is found and proven ours."""
         if not azure.certificate:
-            return [], []
+            raise Unsupported(
+                f"azure: {domain} has no certificate, and Azure issues none for what the internet does not reach; set "
+                "azure.certificate to the id of the Key Vault secret that holds one."
+            )
         relative = domain.removesuffix(f".{azure.dns_zone}")
         if relative == domain:
             raise Unsupported(

@@ -1,7 +1,6 @@
 """What is written down, shown and told: logs, the audit trail, the dashboard, the alerts and the budget."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Protocol, runtime_checkable
 
 import pulumi
@@ -106,6 +105,7 @@ class Watch(pulumi.ComponentResource):
         self,
         args: WatchArgs,
         keys: Sequence[Vault],
+        since: str,
         *,
         account: Account,
         ctx: Context,
@@ -132,7 +132,7 @@ class Watch(pulumi.ComponentResource):
             tags=ctx.tags,
             opts=self._child,
         )
-        self._budget(args, account)
+        self._budget(args, since, account)
         self.dashboard = dashboard.link(page.id, account.tenant)
         self.register_outputs({"dashboard": self.dashboard})
 
@@ -154,7 +154,8 @@ class Watch(pulumi.ComponentResource):
                 opts=self._child,
             )
 
-    def _budget(self, args: WatchArgs, account: Account) -> None:
+    def _budget(self, args: WatchArgs, since: str, account: Account) -> None:
+        """From the first day of the month `since` (YYYY-MM) on."""
         told = [("Actual", share) for share in BUDGET_SHARES] + [("Forecasted", 100)]
         consumption.Budget(
             "watch",
@@ -163,8 +164,8 @@ class Watch(pulumi.ComponentResource):
             category="Cost",
             amount=args.budget,
             time_grain="Monthly",
-            # Azure wants the month in which a budget is made, and no other: it is not looked at again.
-            time_period={"start_date": f"{datetime.now(UTC):%Y-%m}-01T00:00:00Z"},
+            # Azure takes the month in which a budget is made, or one of the twelve to come. It is not looked at again.
+            time_period={"start_date": f"{since}-01T00:00:00Z"},
             notifications={
                 f"{kind.lower()}-{share}": {
                     "enabled": True,

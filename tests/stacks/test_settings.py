@@ -133,6 +133,11 @@ WRONG = [
     ("azure.subscription", "mine", "subscription's id"),
     ("azure.location", "West Europe", "a region"),
     ("azure.zones", ["a"], "1 to 3"),
+    ("azure.certificate", "https://acme.vault.azure.net/secrets/predict", "the id of the Key Vault secret"),
+    ("azure.certificate", "/subscriptions/x/secrets/predict", "the id of the Key Vault secret"),
+    ("azure.budgetSince", "2026-13", "the month (YYYY-MM)"),
+    ("azure.budgetSince", "2026-12-01", "the month (YYYY-MM)"),
+    ("azure.certificates", {"dev": "predict"}, "for each environment"),
     ("disposable", "maybe", "true or false"),
     ("disposable", True, "only the stack local may lose its data"),
     ("scale", "many", "a mapping"),
@@ -173,6 +178,7 @@ REQUIRED = [
     *("callers.issuer", "callers.audience", "trainer.maximum", "trainer.sshKey", "retrain", "alertsTo", "runbook"),
     *("budget", "gcp.project", "gcp.projectNumber", "gcp.region", "gcp.zones", "gcp.managedZone", "gcp.billingAccount"),
     *("azure.subscription", "azure.tenant", "azure.location", "azure.zones", "azure.dnsZone", "azure.dnsGroup"),
+    *("azure.certificate", "azure.budgetSince"),
 ]
 
 
@@ -238,6 +244,23 @@ def test_prod_is_never_under_three() -> None:
 def test_only_an_emulator_needs_no_hosted_zone() -> None:
     assert "groundwork:aws.hostedZone is missing" in refusal(changed("aws.hostedZone", ...))
     read(configuration("local"), project="groundwork", stack="local")
+
+
+def test_a_whole_account_needs_no_certificate_of_its_own_and_names_that_of_each_environment() -> None:
+    settings = read(configuration("bootstrap-azure"), project="groundwork", stack="bootstrap-azure")
+    assert settings.of.azure
+    assert (settings.of.azure.certificate, settings.of.azure.budget_since) == (None, None)
+    named = {name: configuration(name)["azure"]["certificate"] for name in ("dev", "staging", "prod")}
+    assert settings.of.azure.certificates == named
+
+
+def test_who_brings_up_the_account_on_gcp_is_told_which_right_on_the_bill_to_give_by_hand() -> None:
+    text = (ROOT / "Pulumi.bootstrap-gcp.yaml").read_text()
+    commands = " ".join(line.strip().removeprefix("#").strip() for line in text.splitlines() if "#" in line)
+    for role, identity in (("costsManager", ".deployer.apply.dev"), ("viewer", ".deployer.plan")):
+        assert re.search(
+            rf"add-iam-policy-binding BILLING_ACCOUNT --role=roles/billing\.{role} [^#]*{identity}", commands
+        )
 
 
 def test_a_secret_is_never_shown_however_wrong() -> None:

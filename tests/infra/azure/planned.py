@@ -12,6 +12,8 @@ from localcloud import plan
 from tests.localcloud.planning import planned as evaluated
 
 SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
+# The certificate of the domain, outside of the environment's group.
+SECRET = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/dns/providers/Microsoft.KeyVault/vaults/acme/secrets/predict"
 START = """
 import pulumi
 from infra.azure.args import AzureArgs
@@ -22,7 +24,7 @@ from infra.shape import *
 ctx = Context("groundwork", "dev", "acme", "ml-platform", "research", "internal", disposable={disposable})
 args = AzureArgs(
     "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002", "westeurope", ("1", "2"),
-    "example.com", "dns", {replica!r},
+    "example.com", "dns", {replica!r}, "{secret}", "2026-12",
 )
 root = pulumi.ComponentResource("tests:Root", "root")
 parts = Azure(ctx, args).parts(root)
@@ -99,7 +101,7 @@ class Planned:
 @functools.cache
 def planned(source: str, *, ground: bool = False, disposable: bool = False, replica: str | None = None) -> Planned:
     """The plan of a program in which `parts` are those of Azure; with `ground`, all that most parts need is there."""
-    program = START.format(disposable=disposable, replica=replica) + (GROUND if ground else "")
+    program = START.format(disposable=disposable, replica=replica, secret=SECRET) + (GROUND if ground else "")
     with tempfile.TemporaryDirectory() as directory:
         return Planned(plan.graph(evaluated(Path(directory), program + textwrap.dedent(source))))
 

@@ -6,34 +6,44 @@ from typing import Any
 import pytest
 
 from infra.azure.names import Account
+from infra.azure.policy import SECRETS_USER
 from infra.azure.rights import BEYOND, BUILT_IN, OURS, grantable
 from infra.context import Context
 from localcloud.evaluation import evaluate
 from localcloud.plan import graph
+from localcloud.program import ProgramError
 from localcloud.project import load
-from tests.infra.azure.planned import SUBSCRIPTION, Planned, planned
+from tests.infra.azure.planned import SECRET, SUBSCRIPTION, Planned, planned
 from tests.plans.plans import ROOT
 
 SUBJECT = "repo:example@1234567/groundwork@7654321:"
 
 
+PROGRAM = """
+from dataclasses import replace
+from infra.github import Repository
+
+args = replace(args, certificates={certificates})
+account = Azure(replace(ctx, environment="bootstrap-azure"), args, "account")
+parts = account.parts(root)
+key = parts.key("state")
+repository = Repository("example", 1234567, "groundwork", 7654321, immutable_subjects={immutable})
+state = parts.store("state", StoreArgs(key))
+deployer = parts.deployer(DeployerArgs(repository, ("dev", "prod"), state, key))
+pulumi.export("plan", deployer.plan)
+pulumi.export("apply", deployer.apply)
+pulumi.export("providers", deployer.providers)
+"""
+CERTIFICATES = {environment: f"{SECRET}-{environment}" for environment in ("dev", "prod")}
+
+
+def bootstrapped(*, immutable: bool = True, certificates: dict[str, str] = CERTIFICATES) -> Planned:
+    return planned(PROGRAM.format(immutable=immutable, certificates=certificates))
+
+
 @pytest.fixture(scope="module")
 def plan() -> Planned:
-    return planned(
-        """
-        from dataclasses import replace
-        from infra.github import Repository
-
-        account = Azure(replace(ctx, environment="bootstrap-azure"), args, "account")
-        parts = account.parts(root)
-        key = parts.key("state")
-        repository = Repository("example", 1234567, "groundwork", 7654321, immutable_subjects=True)
-        state = parts.store("state", StoreArgs(key))
-        deployer = parts.deployer(DeployerArgs(repository, ("dev", "prod"), state, key))
-        pulumi.export("plan", deployer.plan)
-        pulumi.export("apply", deployer.apply)
-        """
-    )
+    return bootstrapped()
 
 
 def grants(plan: Planned, identity: str) -> dict[str, dict[str, Any]]:
@@ -70,6 +80,34 @@ def test_workflows_name_the_clients_of_the_identities(plan: Planned) -> None:
     identities = {row.name: row.outputs["clientId"] for row in plan.of_type("managedidentity:UserAssignedIdentity")}
     assert plan.outputs["plan"] == identities["plan"]
     assert plan.outputs["apply"] == {"dev": identities["apply-dev"], "prod": identities["apply-prod"]}
+    assert plan.outputs["providers"] == dict.fromkeys(("plan", "dev", "prod"), "00000000-0000-4000-8000-000000000002")
+
+
+def test_subjects_that_a_later_repository_of_the_name_would_have_too_are_refused_with_what_to_do() -> None:
+    sentence = (
+        r"azure: tokens of example/groundwork have classic subjects.*; have GitHub issue immutable subjects to it"
+    )
+    with pytest.raises(ProgramError, match=sentence):
+        bootstrapped(immutable=False)
+
+
+def test_a_certificate_that_is_not_named_is_refused_with_what_to_do() -> None:
+    with pytest.raises(ProgramError, match=r"azure: no certificate is named for prod; name the Key Vault secret"):
+        bootstrapped(certificates={"dev": SECRET})
+
+
+def test_an_apply_identity_may_let_others_read_the_one_secret_that_is_its_certificate_and_no_more(
+    plan: Planned,
+) -> None:
+    for environment in ("dev", "prod"):
+        found = grants(plan, f"apply-{environment}")
+        outside = {name: grant for name, grant in found.items() if "/secrets/" in grant["scope"]}
+        assert set(outside) == {f"give-{environment}-certificate"}
+        (gives,) = outside.values()
+        assert gives["scope"] == CERTIFICATES[environment]
+        assert set(re.findall(r"GuidEquals \{([^}]*)\}", gives["condition"])) == {SECRETS_USER}
+        assert gives["condition"].count("StringEqualsIgnoreCase {'ServicePrincipal'}") == 2
+        assert gives["conditionVersion"] == "2.0"
 
 
 def test_the_plan_identity_looks_and_opens_secrets_and_changes_nothing(plan: Planned) -> None:
@@ -145,7 +183,10 @@ def test_an_apply_identity_may_give_every_role_that_an_environment_gives_and_set
         "monitor:DiagnosticSetting",
     )}  # fmt: skip # a table
     assert {row["roleName"].rpartition("-prod-")[2] for row in inputs["authorization:RoleDefinition"]} == set(OURS)
-    given = {row["roleDefinitionId"].rpartition("/")[2] for row in inputs["authorization:RoleAssignment"]}
+    certificate = [row for row in inputs["authorization:RoleAssignment"] if "/secrets/" in row["scope"]]
+    assert [row["roleDefinitionId"].rpartition("/")[2] for row in certificate] == [SECRETS_USER]
+    within = [row for row in inputs["authorization:RoleAssignment"] if row not in certificate]
+    given = {row["roleDefinitionId"].rpartition("/")[2] for row in within}
     assert {role for role in given if role[14] == "4"} <= set(BUILT_IN)  # version 4 of UUIDs: Azure's own
     outside = [row["resourceUri"] for row in inputs["monitor:DiagnosticSetting"]]
     assert {uri.count("/") for uri in outside if "/resourceGroups/" not in uri} == {2}  # the subscription itself

@@ -6,21 +6,14 @@ import pytest
 
 from infra.azure.policy import ACR_PULL, SECRETS_USER
 from localcloud.program import ProgramError
-from tests.infra.azure.planned import Planned, planned
+from tests.infra.azure.planned import SECRET, Planned, planned
 
-SECRET = (
-    "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/dns"
-    "/providers/Microsoft.KeyVault/vaults/acme/secrets/predict"
-)
 SERVE = """
 predict = parts.service("predict", served)
 predict.grant_deploy(parts.identity("workflow", "container"))
 pulumi.export("service", [predict.url, predict.cluster, predict.name])
 """
-WITH_CERTIFICATE = f"""
-from dataclasses import replace
-parts.args = replace(parts.args, certificate="{SECRET}")
-"""
+CHANGED = "from dataclasses import replace\n"
 
 
 def plan(before: str = "") -> Planned:
@@ -137,17 +130,21 @@ def test_what_it_says_goes_to_the_log_of_its_network_without_a_key_of_the_worksp
     assert [row["category"] for row in setting["logs"]] == ["ContainerAppConsoleLogs", "ContainerAppSystemLogs"]
 
 
-def test_without_a_certificate_it_is_called_by_azures_name_found_in_the_network() -> None:
-    url, cluster, name = plan().outputs["service"]
+def test_without_a_certificate_it_is_refused_with_what_to_do() -> None:
+    with pytest.raises(ProgramError, match=r"predict.dev.example.com has no certificate.*; set azure.certificate to"):
+        plan(CHANGED + "parts.args = replace(parts.args, certificate=None)\n")
+
+
+def test_within_the_network_azures_name_is_found_too() -> None:
+    _, cluster, name = plan().outputs["service"]
     domain = plan().only("app:ManagedEnvironment").outputs["defaultDomain"]
-    assert url == f"https://groundwork-dev-predict.{domain}"
     assert (cluster, name) == ("groundwork-dev-predict", "groundwork-dev-predict")
     record = plan().only("privatedns:PrivateRecordSet").inputs
     assert (record["privateZoneName"], record["relativeRecordSetName"]) == (domain, "*")
 
 
-def test_with_a_certificate_it_is_called_by_its_domain() -> None:
-    found = plan(WITH_CERTIFICATE)
+def test_it_is_called_by_its_domain_with_the_certificate_that_people_bring() -> None:
+    found = plan()
     assert found.outputs["service"][0] == "https://predict.dev.example.com"
     certificate = found.only("app:Certificate")
     assert found.only("app:ContainerApp").inputs["configuration"]["ingress"]["customDomains"] == [
@@ -160,7 +157,10 @@ def test_with_a_certificate_it_is_called_by_its_domain() -> None:
     vault = certificate.inputs["properties"]["certificateKeyVaultProperties"]
     assert vault["keyVaultUrl"] == "https://acme.vault.azure.net/secrets/predict"
     may_read = found.granted("predict-certificate-read-predict-certificate").inputs
-    assert (may_read["scope"], may_read["roleDefinitionId"][-36:]) == (SECRET, SECRETS_USER)
+    assert (may_read["scope"], may_read["roleDefinitionId"][-36:]) == (SECRET, SECRETS_USER)  # of the one secret
+    assert [
+        row.name for row in found.of_type("authorization:RoleAssignment") if "/resourceGroups/dns/" in row.inputs["scope"]
+    ] == ["predict-certificate-read-predict-certificate"]
     records = {row.inputs["relativeRecordSetName"]: row.inputs for row in found.of_type("dns:RecordSet")}
     assert records["predict.dev"]["aRecords"] == [
         {"ipv4Address": found.only("app:ManagedEnvironment").outputs["staticIp"]}
@@ -169,7 +169,7 @@ def test_with_a_certificate_it_is_called_by_its_domain() -> None:
 
 
 def test_a_domain_outside_of_the_zone_is_refused_with_what_to_do() -> None:
-    other = WITH_CERTIFICATE + 'served = replace(served, domain="predict.example.org")\n'
+    other = CHANGED + 'served = replace(served, domain="predict.example.org")\n'
     with pytest.raises(
         ProgramError, match=r"predict.example.org is not in the DNS zone example.com; set azure.dnsZone"
     ):

@@ -123,6 +123,15 @@ def test_the_budget_is_of_the_resource_group_and_tells_its_owner_early() -> None
     assert budget.options["ignoreChanges"] == ["timePeriod"]
 
 
+def test_the_budget_begins_with_the_month_of_the_settings_whenever_it_is_planned() -> None:
+    assert plan().only("consumption:Budget").inputs["timePeriod"] == {"startDate": "2026-12-01T00:00:00Z"}
+    changed = "from dataclasses import replace\nparts.args = replace(parts.args, budget_since={since})\n"
+    later = plan(changed.format(since='"2027-03"') + WATCH).only("consumption:Budget")
+    assert later.inputs["timePeriod"] == {"startDate": "2027-03-01T00:00:00Z"}
+    with pytest.raises(Exception, match=r"name the one in which it is made: azure.budgetSince"):
+        plan(changed.format(since=None) + WATCH)
+
+
 def test_a_service_of_another_cloud_is_refused() -> None:
     program = WATCH.replace("WatchArgs(predict,", "WatchArgs(object(),")
     with pytest.raises(Exception, match="a service and a workflow of Azure"):
@@ -138,6 +147,7 @@ def test_every_resource_that_takes_tags_has_them() -> None:
         "app:ContainerAppsAuthConfig",
         "authorization:RoleAssignment",
         "consumption:Budget",
+        "dns:RecordSet",
         "monitor:DiagnosticSetting",
         "network:PrivateDnsZoneGroup",
         "network:SecurityRule",
