@@ -11,8 +11,8 @@ class Bootstrap(pulumi.ComponentResource):
 
     `outputs` has on each cloud the same keys: `state` (`url`, `key`) and `deployer`, what workflows log in with. There
     `plan` and `apply` (by environment) are whom they log in as (AWS: a role's ARN; GCP: a service account; Azure: a
-    client id), and `providers` (by `plan` and environment) where they exchange their token (GCP: a provider's full
-    name; Azure: a tenant's id; nothing on AWS, where the role says it).
+    client id), and `providers` (by `plan` and environment) where they exchange their token (AWS: that role itself;
+    GCP: a provider's full name; Azure: a tenant's id).
     """
 
     def __init__(self, settings: BootstrapSettings, cloud: Cloud, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -21,12 +21,13 @@ class Bootstrap(pulumi.ComponentResource):
         key = parts.key("state")
         state = parts.store("state", StoreArgs(key))
         deployer = parts.deployer(DeployerArgs(settings.repository, settings.environments, state, key))
+        itself = {"plan": deployer.plan, **deployer.apply}
         self.outputs = {
             "state": {"url": state.uri(), "key": key.id},
             "deployer": {
                 "plan": deployer.plan,
                 "apply": dict(deployer.apply),
-                "providers": dict(deployer.providers) if isinstance(deployer, Exchange) else {},
+                "providers": dict(deployer.providers if isinstance(deployer, Exchange) else itself),
             },
         }
         self.register_outputs(self.outputs)

@@ -217,7 +217,8 @@ def test_the_account_s_stack_tells_workflows_under_the_same_keys_what_to_log_in_
     assert names == {identity: who[identity] for identity in IDENTITIES}
     doors = {row["name"]: name for name, row in oidc.doors(found).items()}
     tenant = dict.fromkeys(("plan", *ENVIRONMENTS), "00000000-0000-4000-8000-000000000000")
-    assert deployer["providers"] == {"aws": {}, "gcp": doors, "azure": tenant}[cloud]
+    roles = {"plan": deployer["plan"], **deployer["apply"]}
+    assert deployer["providers"] == {"aws": roles, "gcp": doors, "azure": tenant}[cloud]
 
 
 # The evaluators themselves: what they take if a condition is loose, and what they refuse to judge.
