@@ -1,13 +1,15 @@
 """What every cloud promises, looked up in its plan, and where one cloud's form of a promise differs, with the reason.
 
-`python -m tests.plans.features` writes docs/parity.md. A feature that one cloud lacks fails the tests unless a row of
-tests/plans/parity/*.yaml names it; so does a row whose feature nobody looks up, or whose cloud does not lack it.
+`python -m tests.plans.features` writes docs/parity.md: feature x cloud x environment. Where one environment's plans
+differ in a feature, that fails the tests unless a row of tests/plans/parity/*.yaml names the feature for each cloud
+that lacks it; so does a row on a feature that its cloud has everywhere.
 """
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,6 +78,42 @@ def as_many(one: str, other: str) -> Look:
     return lambda plan: len(plan.any_of_type(one)) == len(plan.any_of_type(other)) > 0
 
 
+def workloads(token: str) -> Look:
+    """An identity for each of the four workloads."""
+    return lambda plan: {"server", "trainer", "workflow", "function"} <= {row.name for row in plan.any_of_type(token)}
+
+
+def by_digest(token: str) -> Look:
+    """Every image that the resources of a type name is named by its digest."""
+
+    def images(value: Any) -> Iterator[str]:
+        if isinstance(value, str) and value.startswith("["):
+            value = json.loads(value)  # AWS takes containers as a text
+        for key, item in (
+            value.items() if isinstance(value, dict) else enumerate(value if isinstance(value, list) else ())
+        ):
+            if key == "image":
+                yield item
+            elif isinstance(item, dict | list) or key == "containerDefinitions":
+                yield from images(item)
+
+    def look(plan: Plan) -> bool:
+        found = [image for row in plan.any_of_type(token) for image in images(row.inputs)]
+        return bool(found) and all("@sha256:" in image for image in found)
+
+    return look
+
+
+def on_kubernetes(cluster: str) -> Look:
+    """A cluster, and what keeps the app up in it."""
+    return has(cluster, "apps:Deployment", "autoscaling:HorizontalPodAutoscaler", "policy:PodDisruptionBudget")
+
+
+def nowhere(_plan: Plan) -> bool:
+    """No cloud-neutral form of the promise is in the plan; a row says what is."""
+    return False
+
+
 def five(token: str, *others: str) -> Look:
     """Five alerts, of one type or of several."""
     ids = {"errors", "latency", "capacity", "drift", "retraining"}
@@ -114,16 +152,40 @@ FEATURES = (
         has("storage:ManagementPolicy"),
     ),
     Feature(
+        "Store: a copy in a second region",
+        has("s3:BucketReplicationConfig"),
+        some("storage:Bucket", lambda got: len(at(got, "customPlacementConfig.dataLocations") or ()) == 2),
+        some("storage:StorageAccount", lambda got: "RAGZRS" in at(got, "sku.name")),
+    ),
+    Feature(
+        "Store: who called is written down",
+        has("s3:BucketLogging"),
+        some("storage:Bucket", lambda got: at(got, "logging.logBucket")),
+        some("monitor:DiagnosticSetting", lambda got: "StorageRead" in str(got) or "allLogs" in str(got)),
+    ),
+    Feature(
+        "Identity: one for each workload, without keys",
+        workloads("iam:Role"),
+        workloads("serviceaccount:Account"),
+        workloads("managedidentity:UserAssignedIdentity"),
+    ),
+    Feature(
         "Registry: tags do not move",
         every("ecr:Repository", lambda got: got["imageTagMutability"] == "IMMUTABLE"),
         every("artifactregistry:Repository", lambda got: at(got, "dockerConfig.immutableTags")),
-        lambda _plan: False,
+        nowhere,
     ),
     Feature(
         "Registry: what is pushed is scanned",
         every("ecr:Repository", lambda got: at(got, "imageScanningConfiguration.scanOnPush")),
         every("artifactregistry:Repository", lambda got: got["vulnerabilityScanningConfig"]),
         has("security:Pricing"),
+    ),
+    Feature(
+        "Registry: encrypted with a key of ours",
+        every("ecr:Repository", lambda got: at(got, "encryptionConfigurations.kmsKey")),
+        every("artifactregistry:Repository", lambda got: got["kmsKeyName"]),
+        every("containerregistry:Registry", lambda got: at(got, "encryption.status") == "enabled"),
     ),
     Feature(
         "Keys: rotated",
@@ -140,20 +202,44 @@ FEATURES = (
     Feature(
         "Trainer: spot above a floor",
         some("autoscaling:Group", lambda got: at(got, "mixedInstancesPolicy.instancesDistribution")),
-        lambda _plan: False,
+        nowhere,
         some("compute:VirtualMachineScaleSet", lambda got: got["priorityMixPolicy"]),
+    ),
+    Feature(
+        "Trainer: shared files",
+        has("efs:FileSystem", "efs:MountTarget"),
+        has("filestore:Instance"),
+        some("storage:FileShare", lambda got: got["enabledProtocols"] == "NFS"),
+    ),
+    Feature(
+        "Trainer: SSH from listed networks",
+        some("vpc:SecurityGroupIngressRule", lambda got: got.get("toPort") == 22),
+        some("compute:Firewall", lambda got: "22" in str(got.get("allows"))),
+        some("network:SecurityRule", lambda got: str(got.get("destinationPortRange")) == "22"),
+    ),
+    Feature(
+        "Service: its image by digest",
+        by_digest("ecs:TaskDefinition"),
+        by_digest("cloudrunv2:Service"),
+        by_digest("app:ContainerApp"),
     ),
     Feature(
         "Service: out at 75 % CPU, in under 25 %",
         lambda plan: len(plan.any_of_type("appautoscaling:Policy")) == 2,
-        lambda _plan: False,
-        lambda _plan: False,
+        nowhere,
+        nowhere,
     ),
     Feature(
         "Service: each caller's rate is limited",
-        lambda _plan: False,
-        lambda _plan: False,
-        lambda _plan: False,
+        nowhere,
+        nowhere,
+        nowhere,
+    ),
+    Feature(
+        "Kubernetes: the app in a cluster of its own",
+        on_kubernetes("eks:Cluster"),
+        on_kubernetes("container:Cluster"),
+        on_kubernetes("containerservice:ManagedCluster"),
     ),
     Feature(
         "Api: each call is stored in a table",
@@ -192,35 +278,41 @@ FEATURES = (
 def kept(feature: Feature, cloud: str) -> dict[str, bool]:
     """By environment, whether the plan of a cloud shows the feature."""
     look: Look = getattr(feature, cloud)
-    return {environment: look(plan_of(environment, cloud)) for environment in ENVIRONMENTS}
+    return {environment: bool(look(plan_of(environment, cloud))) for environment in ENVIRONMENTS}
+
+
+def lacking(feature: Feature) -> set[str]:
+    """The clouds that lack a feature in an environment in which another has it, or that nobody has anywhere."""
+    found = {cloud: kept(feature, cloud) for cloud in CLOUDS}
+    wanted = {environment for environment in ENVIRONMENTS if any(found[cloud][environment] for cloud in CLOUDS)}
+    return {cloud for cloud in CLOUDS if not wanted or not all(found[cloud][environment] for environment in wanted)}
 
 
 def document() -> str:
     """The text of docs/parity.md."""
     reviewed = rows()
+    titles = dict(zip(CLOUDS, ("AWS", "GCP", "Azure"), strict=True))
     lines = [
         "# What is the same on each cloud, and what is not",
         "",
-        "Made from the plans by `make parity`; a difference without a reviewed reason fails the tests. ✓: the plan of",
-        "dev, staging and prod shows it. ◐: a nearest form, or a way of its own, told below.",
+        "Made from the plans by `make parity`; a difference without a reviewed reason fails the tests.",
+        "✓ the plan of this environment shows it, - its settings ask for none, ◐ a nearest form, told below.",
         "",
-        "| | AWS | GCP | Azure |",
-        "|---|:-:|:-:|:-:|",
+        f"| | {' | '.join(f'{titles[cloud]} {environment}' for cloud in CLOUDS for environment in ENVIRONMENTS)} |",
+        f"|---|{':-:|' * len(CLOUDS) * len(ENVIRONMENTS)}",
     ]
     for feature in FEATURES:
-        cells = [_cell(feature, cloud, reviewed[cloud]) for cloud in CLOUDS]
+        cells = [cell for cloud in CLOUDS for cell in _cells(feature, cloud, reviewed[cloud])]
         lines.append(f"| {feature.name} | {' | '.join(cells)} |")
-    for cloud, title in zip(CLOUDS, ("AWS", "GCP", "Azure"), strict=True):
+    for cloud, title in titles.items():
         lines += ["", f"## {title}", "", "| feature | here | because |", "|---|---|---|"]
         lines += [f"| {row.feature} | {row.here} | {row.reason} |" for row in reviewed[cloud]]
     return "\n".join(lines) + "\n"
 
 
-def _cell(feature: Feature, cloud: str, reviewed: list[Row]) -> str:
-    found = kept(feature, cloud)
-    if any(row.feature == feature.name for row in reviewed):
-        return "◐"
-    return "✓" if all(found.values()) else " ".join(f"{name} {'✓' if ok else '✗'}" for name, ok in found.items())
+def _cells(feature: Feature, cloud: str, reviewed: list[Row]) -> list[str]:
+    nearest = "◐" if any(row.feature == feature.name for row in reviewed) else "-"
+    return ["✓" if shown else nearest for shown in kept(feature, cloud).values()]
 
 
 if __name__ == "__main__":
