@@ -202,9 +202,11 @@ def update_policy(account: Account, _: str, __: Properties, new: Properties) -> 
 
 
 def read_policy(account: Account, id_: str, _: Properties) -> Properties | None:
-    """One call tells all. A policy without a statement is what `delete_policy` leaves."""
-    call = account.client("efs").describe_file_system_policy
-    answer = unless_gone(lambda: call(FileSystemId=id_))
+    """A policy without a statement is what `delete_policy` leaves."""
+    efs = account.client("efs")
+    if unless_gone(lambda: efs.describe_file_systems(FileSystemId=id_)) is None:
+        return None  # asked for the policy of no file system, the emulator breaks
+    answer = unless_gone(lambda: efs.describe_file_system_policy(FileSystemId=id_))
     if answer is None or answer["Policy"] == NOTHING:
         return None
     return {"fileSystemId": id_, "policy": answer["Policy"]}
