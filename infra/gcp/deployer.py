@@ -9,21 +9,23 @@ from infra.context import Context
 from infra.gcp import trust
 from infra.gcp.identity import Identity
 from infra.gcp.names import POOL, Account
+from infra.gcp.policy import role
 from infra.gcp.rights import APPLY_ROLES, PLAN_PERMISSIONS, PLAN_ROLES, project_wide
 from infra.github import ISSUER
 from infra.shape import DeployerArgs, Unsupported
 
-# What a stack's deployment writes in the bucket of the state.
+# What a stack's deployment reads and writes in the bucket of the state, and what it only reads.
 STATE = (
     ".pulumi/stacks/{stack}.",
     ".pulumi/history/{stack}/",
     ".pulumi/backups/{stack}/",
     ".pulumi/locks/organization/{stack}/",
 )
+META = ".pulumi/meta.yaml"
 
 
 class Deployer(pulumi.ComponentResource):
-    """The plan identity reads; an apply identity changes the one project that its environment is in.
+    """The plan identity reads; an apply identity changes the one project that its environment is in, and its state.
 
     `plan` and `apply` are service accounts; `providers` has, for `plan` and for each environment, what a workflow
     exchanges its token at.
@@ -61,6 +63,8 @@ class Deployer(pulumi.ComponentResource):
                 for environment in args.environments
             },
         }
+        listing, why = ["storage.objects.list"], "See what there is in the bucket of the state"
+        self._lists = role("state-list", listing, why, account=account, ctx=ctx, parent=self)
         self.plan = self._planner().id
         self.apply = {environment: self._applier(environment).id for environment in args.environments}
         self.register_outputs({"plan": self.plan, "apply": self.apply, "providers": self.providers})
@@ -121,10 +125,12 @@ class Deployer(pulumi.ComponentResource):
         """Changes what the parts are made of, in its project alone; it can grant the roles that they grant."""
         identity, args = self._identity(f"apply-{environment}", f"apply/{environment}"), self._args
         self._use_key(identity, "roles/cloudkms.cryptoKeyEncrypterDecrypter")
-        args.state.grant_read(identity)
         stack = f"{self._ctx.project}/{environment}"
         for prefix in STATE:
+            args.state.grant_read(identity, prefix.format(stack=stack))
             args.state.grant_write(identity, prefix.format(stack=stack))
+        args.state.grant_read(identity, META)
+        self._list_state(identity)
         for what in APPLY_ROLES:
             self._grant(identity, environment, what.rpartition("/")[2], what)
         grantable = project_wide(self._projects[environment], environment, self._ctx)
@@ -148,6 +154,16 @@ class Deployer(pulumi.ComponentResource):
             role=what,
             member=identity.principal,
             condition={"title": name, "expression": when} if when else None,
+            opts=self._child,
+        )
+
+    def _list_state(self, identity: Identity) -> None:
+        """The names of what is in the bucket: Pulumi looks there for stacks. Others' state is not to be read."""
+        gcp.storage.BucketIAMMember(
+            f"{identity.workload}-list-state",
+            bucket=self._args.state.name,
+            role=self._lists,
+            member=identity.principal,
             opts=self._child,
         )
 

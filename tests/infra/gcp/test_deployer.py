@@ -102,10 +102,16 @@ def test_an_apply_identity_changes_its_own_project_alone(resources: list[Planned
     assert {row.inputs["project"] for row in rows} == {PROJECTS[environment]}
     assert {row.inputs["role"] for row in rows} == {*APPLY_ROLES, "roles/resourcemanager.projectIamAdmin"}
     assert not {"roles/owner", "roles/editor"} & set(APPLY_ROLES)
+    (lists,) = (row for row in of_type(resources, "IAMCustomRole") if row.name == "state-list")
+    assert lists.inputs["permissions"] == ["storage.objects.list"]
     for row in granted(resources, f"apply-{environment}"):
-        if row.kind == "BucketIAMMember" and row.inputs["role"] != "roles/storage.objectViewer":
-            under = row.inputs["condition"]["expression"].partition("/objects/")[2]
-            assert re.match(rf"\.pulumi/\w+/(organization/)?groundwork/{environment}[./]", under), under
+        if row.kind == "BucketIAMMember" and row.inputs["role"] != lists.outputs["name"]:
+            under = re.findall(r'/objects/([^"]+)"', row.inputs["condition"]["expression"])
+            own = rf"\.pulumi/(meta\.yaml|\w+/(organization/)?groundwork/{environment}[./])"
+            assert under, row.urn
+            assert all(re.match(own, path) for path in under), under
+            if "meta" in under[0]:
+                assert row.inputs["role"] == "roles/storage.objectViewer"
 
 
 def test_it_may_grant_for_the_whole_project_what_the_parts_grant_and_no_more(resources: list[Planned]) -> None:
