@@ -158,9 +158,8 @@ def test_it_is_called_by_its_domain_with_the_certificate_that_people_bring() -> 
     assert vault["keyVaultUrl"] == "https://acme.vault.azure.net/secrets/predict"
     may_read = found.granted("predict-certificate-read-predict-certificate").inputs
     assert (may_read["scope"], may_read["roleDefinitionId"][-36:]) == (SECRET, SECRETS_USER)  # of the one secret
-    assert [
-        row.name for row in found.of_type("authorization:RoleAssignment") if "/resourceGroups/dns/" in row.inputs["scope"]
-    ] == ["predict-certificate-read-predict-certificate"]
+    outside = [row for row in found.of_type("authorization:RoleAssignment") if "/secrets/" in row.inputs["scope"]]
+    assert [row.name for row in outside] == ["predict-certificate-read-predict-certificate"]
     records = {row.inputs["relativeRecordSetName"]: row.inputs for row in found.of_type("dns:RecordSet")}
     assert records["predict.dev"]["aRecords"] == [
         {"ipv4Address": found.only("app:ManagedEnvironment").outputs["staticIp"]}
