@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
+import threading
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,9 @@ from pulumi.runtime import rpc
 
 from localcloud.errors import UnsupportedError
 
+_IMPORTING = (
+    threading.RLock()
+)  # an SDK loads its modules when they are first asked for something: one thread's are another's by half
 BUILT_IN = ("pulumi:", "pulumi-python:")
 
 
@@ -51,7 +55,8 @@ def resource_class(token: str) -> type:
     modules = _modules(package(token))
     for module in modules:
         if token in module["classes"]:
-            return getattr(importlib.import_module(module["fqn"]), module["classes"][token])  # type: ignore[no-any-return] # classes of a generated module
+            with _IMPORTING:
+                return getattr(importlib.import_module(module["fqn"]), module["classes"][token])  # type: ignore[no-any-return] # classes of a generated module
     raise UnknownTypeError(
         f"the package {_import_name(package(token))} has no resource type {token}; check the type's name."
     )
@@ -64,13 +69,14 @@ def function_result(token: str) -> type | None:
     if len(parts) != 3:
         raise UnknownTypeError(f"{token} is no function token of the form package:module:function.")
     name = parts[2]
-    for fqn in _function_modules(parts[0], parts[1].split("/")[0], parts[1]):
-        module = importlib.import_module(fqn)
-        for result in (f"{name[0].upper()}{name[1:]}Result", _class_case(name) + "Result"):
-            if isinstance(found := getattr(module, result, None), type):
-                return found
-        if hasattr(module, _snake(name)):
-            return None
+    with _IMPORTING:
+        for fqn in _function_modules(parts[0], parts[1].split("/")[0], parts[1]):
+            module = importlib.import_module(fqn)
+            for result in (f"{name[0].upper()}{name[1:]}Result", _class_case(name) + "Result"):
+                if isinstance(found := getattr(module, result, None), type):
+                    return found
+            if hasattr(module, _snake(name)):
+                return None
     raise UnknownTypeError(f"the package {_import_name(parts[0])} has no function {token}; check the function's name.")
 
 
@@ -149,15 +155,16 @@ def _import_name(package_name: str) -> str:
 
 def _modules(package_name: str) -> list[dict[str, Any]]:
     """The module tables of a package: those that the program's imports registered, else those of the installed SDK."""
-    if package_name not in rpc._RESOURCE_PACKAGES and not any(
-        key.startswith(f"{package_name}:") for key in rpc._RESOURCE_MODULES
-    ):
-        name = _import_name(package_name)
-        if importlib.util.find_spec(name) is None:
-            raise UnknownTypeError(
-                f"the SDK of {package_name!r} is not installed; install the package {name.replace('_', '-')}."
-            )
-        importlib.import_module(name)
+    with _IMPORTING:
+        if package_name not in rpc._RESOURCE_PACKAGES and not any(
+            key.startswith(f"{package_name}:") for key in rpc._RESOURCE_MODULES
+        ):
+            name = _import_name(package_name)
+            if importlib.util.find_spec(name) is None:
+                raise UnknownTypeError(
+                    f"the SDK of {package_name!r} is not installed; install the package {name.replace('_', '-')}."
+                )
+            importlib.import_module(name)
     return [
         module.mod_info
         for key, registered in rpc._RESOURCE_MODULES.items()
