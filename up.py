@@ -29,6 +29,7 @@ from rich.text import Text
 from app.release import code_hash
 from localcloud import display, emulator, operations, processes
 from localcloud.__main__ import providers
+from localcloud.aws import RECORDED
 from localcloud.aws.remains import remains
 from localcloud.engine import Event
 from localcloud.errors import LocalcloudError
@@ -43,6 +44,7 @@ FILES = ROOT / ".localcloud"
 EMULATOR, PROCESSES, EVENTS = FILES / "emulator", FILES / "processes", FILES / "up.log"
 HEIGHT = 68  # inches
 READY_SECONDS = 30.0
+SHOWN = 7  # services that the summary names
 APP = (sys.executable, "-m", "app")
 
 
@@ -313,13 +315,16 @@ def _allowed(call: Callable[[], Any]) -> bool:
 def _summary(
     url: str, result: operations.Result, task: processes.Task, *, model: dict[str, Any], answer: str, rows: list[Tried]
 ) -> Text:
-    kinds = Counter(row.type.split(":")[1].split("/")[0] for row in result.resources if row.type.startswith("aws:"))
+    rows_of_aws = [row for row in result.resources if row.type.startswith("aws:")]
+    kinds = Counter(display.short(row.type).split(":")[1] for row in rows_of_aws)
+    recorded = Counter(display.short(row.type) for row in rows_of_aws if row.type in RECORDED)
     text = Text("\n")
     for title, value in (
         ("Prediction", f"{HEIGHT} in → {answer}"),
         ("Service", f"{task.url}/predict   /healthz /readyz /version /metrics"),
         ("Model", f"{model['version']}, trained on data {model['data_version']}"),
-        ("AWS, emulated", f"{url}   {sum(kinds.values())} resources: {_counted(kinds)}"),
+        ("AWS, emulated", f"{url}   {kinds.total()} resources: {_counted(kinds)}"),
+        ("noted alone", f"{_counted(recorded)}: in the state and nowhere else, as the emulator has nothing like it"),
         ("The app may", "; ".join(row.what for row in rows if row.allowed)),
         ("and may not", "; ".join(row.what for row in rows if not row.allowed)),
     ):
@@ -328,7 +333,10 @@ def _summary(
 
 
 def _counted(kinds: Counter[str]) -> str:
-    return ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    """The most frequent first, and how many there are of the others."""
+    shown = [f"{count} {kind}" for kind, count in kinds.most_common(SHOWN)]
+    others = kinds.total() - sum(count for _, count in kinds.most_common(SHOWN))
+    return ", ".join(shown) + (f", {others} of {len(kinds) - SHOWN} others" if others else "")
 
 
 if __name__ == "__main__":
