@@ -32,7 +32,7 @@ class Registry(pulumi.ComponentResource):
             encryption_configurations=[{"encryption_type": "KMS", "kms_key": key.id}],
             force_delete=ctx.disposable,
             tags=ctx.tags,
-            opts=child,
+            opts=pulumi.ResourceOptions(parent=self, protect=not ctx.disposable),
         )
         aws.ecr.LifecyclePolicy(
             name,

@@ -123,9 +123,15 @@ def test_nothing_has_an_address_on_the_internet(environment: str, cloud: str) ->
 
 # What holds what nobody can make again, or keeps it readable.
 HOLDS = {
-    "aws": ("s3:Bucket", "kms:Key", "dynamodb:Table", "efs:FileSystem", "cloudtrail:Trail"),
-    "gcp": ("storage:Bucket", "kms:KeyRing", "kms:CryptoKey", "firestore:Database", "filestore:Instance"),
-    "azure": ("storage:StorageAccount", "keyvault:Vault", "keyvault:Key", "storage:Table", "storage:FileShare"),
+    "aws": ("s3:Bucket", "kms:Key", "dynamodb:Table", "efs:FileSystem", "cloudtrail:Trail", "ecr:Repository"),
+    "gcp": (
+        *("storage:Bucket", "kms:KeyRing", "kms:CryptoKey", "firestore:Database", "filestore:Instance"),
+        "artifactregistry:Repository",
+    ),
+    "azure": (
+        *("storage:StorageAccount", "keyvault:Vault", "keyvault:Key", "storage:Table", "storage:FileShare"),
+        "containerregistry:Registry",
+    ),
 }
 
 
