@@ -32,7 +32,7 @@ from tests.localcloud import pulumi_go
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
-SECONDS = 120
+SECONDS = 600
 STACKS = ("local", "prod")  # dev and staging declare what prod does, and less
 AZURE_SAYS = {"identity": ("principalId", "tenantId"), "oidcIssuerProfile": ("issuerURL",)}
 

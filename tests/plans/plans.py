@@ -122,7 +122,7 @@ def evaluated(environment: str, cloud: str = "") -> subprocess.CompletedProcess[
             env={**kept, "HOME": home},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             check=False,
         )
 
