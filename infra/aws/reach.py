@@ -35,7 +35,14 @@ WITHOUT_REGION = ("budget/", "dashboard/")
 TAGGED = ("acm", "apigateway", "ec2", "elasticfilesystem", "kms")
 # What is neither named nor tagged when it is made, or belongs to all alike; there is no narrower form.
 PLAIN = (
-    "application-autoscaling:*",
+    "application-autoscaling:DeleteScalingPolicy",
+    "application-autoscaling:DeregisterScalableTarget",
+    "application-autoscaling:Describe*",
+    "application-autoscaling:ListTagsForResource",
+    "application-autoscaling:PutScalingPolicy",
+    "application-autoscaling:RegisterScalableTarget",
+    "application-autoscaling:TagResource",
+    "application-autoscaling:UntagResource",
     "cloudwatch:PutMetricData",
     "ec2:Describe*",
     "ecr:BatchCheckLayerAvailability",
