@@ -10,12 +10,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from localcloud import display, operations
+from localcloud import display, operations, pack_configuration
 from localcloud.engine import Event
 from localcloud.errors import LocalcloudError
 from localcloud.judging import Judge
@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command. 0: done; 1: an error or a refusal, told in a sentence; 130: Ctrl-C."""
     options = _parser().parse_args(arguments)
     try:
+        options.packs = _packs(options)
         if isinstance(options.stack, list) and len(options.stack) > 1:
             return _plans(options)
         if isinstance(options.stack, list):
@@ -88,6 +89,14 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "--policy-pack", action="append", default=[], type=Path, metavar="DIR", help="judge by a policy pack"
             )
+            command.add_argument(
+                "--policy-pack-config",
+                action="append",
+                default=[],
+                type=Path,
+                metavar="FILE",
+                help="levels and properties of its policies, as JSON; one for each --policy-pack, in their order",
+            )
         if name in ("output", "export"):
             command.add_argument("--show-secrets", action="store_true", help="show secret values in clear")
         if name == "output":
@@ -140,16 +149,29 @@ def _report(options: argparse.Namespace, result: operations.Result, *, dry_run: 
     return 0
 
 
+def _packs(options: argparse.Namespace) -> list[tuple[Path, Mapping[str, Any]]]:
+    """The packs with their configurations; as for the Pulumi CLI, all packs have one or none has."""
+    files = getattr(options, "policy_pack_config", [])
+    packs = getattr(options, "policy_pack", [])
+    if files and len(files) != len(packs):
+        raise LocalcloudError(
+            f"There are {len(files)} --policy-pack-config for {len(packs)} --policy-pack: give one for each, in their "
+            "order."
+        )
+    configurations = [pack_configuration.read(file) for file in files] or [{} for _ in packs]
+    return list(zip(packs, configurations, strict=True))
+
+
 @contextlib.contextmanager
 def _judged(
     options: argparse.Namespace, project: Project, *, dry_run: bool
 ) -> Iterator[tuple[Inspect | None, Callable[[dict[str, Properties]], None]]]:
     """The packs' inspection of each resource, and of the whole stack; nothing where no pack was named."""
-    if not options.policy_pack:
+    if not options.packs:
         yield None, lambda _outputs: None
         return
     with Judge(
-        options.policy_pack,
+        options.packs,
         project,
         lambda violation: _say(display.violation_line(violation)),
         dry_run=dry_run,
@@ -174,7 +196,7 @@ def _preview(options: argparse.Namespace, project: Project) -> int:
 
 
 def _up(options: argparse.Namespace, project: Project) -> int:
-    if options.policy_pack:
+    if options.packs:
         _preview_first(options)
     with _judged(options, project, dry_run=False) as (inspect, finish):
         result = operations.up(
@@ -203,6 +225,7 @@ def _command(name: str, options: argparse.Namespace, stack: str) -> list[str]:
     """The command for one stack in a process of its own, with the options of this one."""
     command = [sys.executable, "-m", "localcloud", name, "-C", str(options.cwd), "-s", stack]
     command += [word for pack in options.policy_pack for word in ("--policy-pack", str(pack))]
+    command += [word for file in options.policy_pack_config for word in ("--policy-pack-config", str(file))]
     command += [word for text in options.config for word in ("-c", text)]
     return command + (["--config-path"] if options.config_path else [])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,13 @@ class PolicyViolationError(LocalcloudError):
 class Judge:
     """The packs of a run, started with `with`. Violations go to `report` as they are found, and stay in `violations`.
 
+    packs: the directory of each, and its configuration as `PolicyPack` takes it.
     stop_at_once: a mandatory violation raises before the resource's step, as an update needs; otherwise `finish` does.
     """
 
     def __init__(
         self,
-        directories: Sequence[Path],
+        packs: Sequence[tuple[Path, Mapping[str, Any]]],
         project: Project,
         report: Callable[[Violation], None],
         *,
@@ -45,11 +46,12 @@ class Judge:
                 directory,
                 project=project.name,
                 stack=project.stack,
+                config=config,
                 dry_run=dry_run,
                 stack_config=project.config,
                 secret_keys=project.secret_keys,
             )
-            for directory in directories
+            for directory, config in packs
         ]
 
     def __enter__(self) -> Judge:

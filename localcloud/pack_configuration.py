@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -11,6 +13,20 @@ from google.protobuf import json_format
 from localcloud.pack_process import PackError
 
 LEVELS = ("advisory", "mandatory", "disabled", "remediate")  # by number, as in analyzer.proto
+
+
+def read(file: Path) -> dict[str, Any]:
+    """A configuration as the Pulumi CLI's --policy-pack-config reads it: by policy name; empty text is none."""
+    try:
+        text = file.read_text(encoding="utf-8")
+        config = json.loads(text) if text.strip() else {}
+    except OSError as error:
+        raise PackError(f"The policy pack configuration {file} cannot be read: {error.strerror}.") from None
+    except (ValueError, RecursionError) as error:
+        raise PackError(f"The policy pack configuration {file} is no JSON: {error}.") from None
+    if not isinstance(config, dict):
+        raise PackError(f"The policy pack configuration {file} is no JSON object: write a level by the policy's name.")
+    return config
 
 
 def reconciled(pack: str, info: Any, config: Mapping[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -135,21 +138,101 @@ PolicyPack("pack", policies=[ResourceValidationPolicy(
 """
 
 
+def make_pack(directory: Path, level: str) -> Path:
+    directory.mkdir()
+    (directory / "PulumiPolicy.yaml").write_text("runtime: python\n")
+    (directory / "__main__.py").write_text(PACK.replace("{level}", level))
+    return directory
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("level", ["MANDATORY", "ADVISORY"])
 def test_a_mandatory_violation_stops_before_the_first_change(
     world: World, tmp_path: Path, capfd: pytest.CaptureFixture[str], level: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cli, "_preview_first", lambda _options: None)  # its process would not know the cloud in memory
-    pack = tmp_path / "pack"
-    pack.mkdir()
-    (pack / "PulumiPolicy.yaml").write_text("runtime: python\n")
-    (pack / "__main__.py").write_text(PACK.replace("{level}", level))
+    pack = make_pack(tmp_path / "pack", level)
     world.program('Thing("b", opts=Options(depends_on=[Thing("a", value="1")]))')
     assert run(world, "preview", "--policy-pack", str(pack)) == (level == "MANDATORY")
     assert run(world, "up", "--policy-pack", str(pack)) == (level == "MANDATORY")
     assert "no-ones on a: No ones. the value is one; take two" in capfd.readouterr().err
     assert len(world.cloud.resources) == (0 if level == "MANDATORY" else 2)
+
+
+@pytest.mark.slow
+def test_configuration_sets_a_packs_levels_and_each_pack_has_its_own(
+    world: World, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "_preview_first", lambda _options: None)  # its process would not know the cloud in memory
+    stern, mild = make_pack(tmp_path / "stern", "MANDATORY"), make_pack(tmp_path / "mild", "ADVISORY")
+    advisory, mandatory = tmp_path / "advisory.json", tmp_path / "mandatory.json"
+    advisory.write_text('{"no-ones": "advisory"}')
+    mandatory.write_text('{"all": {"enforcementLevel": "mandatory"}}')
+    world.program('Thing("a", value="1")')
+    packs = ["--policy-pack", str(stern), "--policy-pack", str(mild)]
+
+    def judged(command: str, *files: Path) -> int:
+        return run(world, command, *packs, *(word for file in files for word in ("--policy-pack-config", str(file))))
+
+    assert judged("preview") == 1
+    assert judged("preview", advisory, advisory) == 0
+    assert judged("up", advisory, mandatory) == 1
+    assert world.cloud.resources == {}
+    assert judged("up", advisory, advisory) == 0
+    assert "no-ones on a: No ones. the value is one; take two" in capfd.readouterr().err
+    assert len(world.cloud.resources) == 1
+
+
+def test_the_preview_before_an_update_has_the_configuration_of_its_packs(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[list[str]] = []
+
+    def fails(command: list[str], **_options: Any) -> subprocess.CompletedProcess[str]:
+        ran.append(command)
+        return subprocess.CompletedProcess(command, 1)
+
+    monkeypatch.setattr(subprocess, "run", fails)
+    file = tmp_path / "config.json"
+    file.write_text('{"all": "advisory"}')
+    options = ["--policy-pack", "pack", "--policy-pack-config", str(file)]
+    assert run(world, "up", *options) == 1
+    (command,) = ran
+    assert command[:4] == [sys.executable, "-m", "localcloud", "preview"]
+    assert command[-4:] == options
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        ("{", "is no JSON"),
+        ("[" * 100_000, "is no JSON"),
+        ('"advisory"', "is no JSON object"),
+    ],
+)
+def test_a_pack_configuration_that_is_none_is_refused_before_anything_runs(
+    world: World, tmp_path: Path, capfd: pytest.CaptureFixture[str], text: str | None, sentence: str
+) -> None:
+    file = tmp_path / "config.json"
+    if text is not None:
+        file.write_text(text)
+    world.program("raise SystemExit('it ran')")
+    for command in ("plan", "preview", "up"):
+        assert run(world, command, "--policy-pack", "pack", "--policy-pack-config", str(file)) == 1
+        told = capfd.readouterr().err
+        assert told.startswith(f"error: The policy pack configuration {file} {sentence}")
+        assert len(told.splitlines()) == 1
+
+
+@pytest.mark.parametrize("packs", [[], ["--policy-pack", "a", "--policy-pack", "b"]])
+def test_packs_all_have_a_configuration_or_none_has(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str], packs: list[str]
+) -> None:
+    file = tmp_path / "config.json"
+    file.write_text("")
+    assert run(world, "preview", *packs, "--policy-pack-config", str(file)) == 1
+    assert f"1 --policy-pack-config for {len(packs) // 2} --policy-pack" in capsys.readouterr().err
 
 
 def test_the_plans_of_several_stacks_stand_beside_each_other(
