@@ -1,10 +1,11 @@
 """Make `.venv` from the pinned, hashed requirements, and install the project itself into it.
 
-    python3 install.py {local,plan,dev}
+    python3 install.py {local,plan,dev,scanners}
 
 Needs a Python with venv and pip, and a package index: the one that pip is configured for. Each level holds
-the one before it, and a level once installed stays. When nothing has changed since the last run that ended
-well, this returns at once; a run that was cut short, another Python or a moved folder starts `.venv` anew.
+the one before it, and a level once installed stays; `scanners` is another environment, `.venv-scanners`, which
+`dev` brings too. When nothing has changed since the last run that ended well, this returns at once; a run that
+was cut short, another Python or a moved folder starts anew.
 
 This file alone must be readable by old Pythons (3.7 on), for it is what tells their users so.
 """
@@ -34,10 +35,13 @@ if TYPE_CHECKING:
 OLDEST = (3, 11)
 # MB on disk once installed, seen on Linux with Python 3.11; the download is kept beside it for a moment.
 LEVELS = {"local": 380, "plan": 680, "dev": 780}
+SCANNERS = "scanners"
+SIZES = {**LEVELS, SCANNERS: 300}
 SPARE = 200  # MB, for the download of the largest package
 # What every run imports. Doing so once compiles it, and shows that it works on this machine; to compile all that is
 # installed takes ten times as long and 200 MB more, and most of it is never imported.
 IMPORTED = "boto3, cryptography.x509, flask, jsonschema, moto.server, pulumi_aws, rich.live, waitress, yaml"
+IMPORTED_SCANNERS = "checkov.arm.runner, checkov.terraform.plan_runner, cloudsplaining, parliament, policy_sentry"
 QUIET_SECONDS = 10.0  # without a terminal, a step that goes on says so this often
 
 # What installers print, and what it means to the reader. The first that matches is told.
@@ -127,17 +131,23 @@ def fingerprint(root: Path, level: str) -> str:
 
 def rank(level: str) -> int:
     """A level's place in the chain: a higher one holds all the lower ones."""
-    return list(LEVELS).index(level)
+    return list(SIZES).index(level)
 
 
-def installed(root: Path) -> dict[str, str] | None:
-    """What the last run that ended well left: its `level`, `fingerprint` and `place`; None if there was none."""
+def venv(root: Path, level: str) -> Path:
+    """The environment that a level goes into."""
+    return root / (".venv-scanners" if level == SCANNERS else ".venv")
+
+
+def installed(root: Path, asked: str = "local") -> dict[str, str] | None:
+    """What the last run that ended well left where `asked` goes: its `level`, `fingerprint`, `place`; None: nothing."""
+    folder = venv(root, asked)
     try:
-        stamp = json.loads((root / ".venv" / "installed.json").read_text())
+        stamp = json.loads((folder / "installed.json").read_text())
     except (OSError, ValueError):
         return None
-    usable = isinstance(stamp, dict) and stamp.get("level") in LEVELS and "fingerprint" in stamp and "place" in stamp
-    return stamp if usable and os.access(str(root / ".venv/bin/python"), os.X_OK) else None
+    usable = isinstance(stamp, dict) and stamp.get("level") in SIZES and "fingerprint" in stamp and "place" in stamp
+    return stamp if usable and os.access(str(folder / "bin/python"), os.X_OK) else None
 
 
 def pip_settings(listing: str) -> dict[str, str]:
@@ -217,8 +227,7 @@ def explain(output: str, step: str) -> str:
 
 def show(text: str, end: str = "\n") -> None:
     """Print one line, over a line in progress if there is one."""
-    clear = "\r\033[K" if sys.stdout.isatty() else ""
-    sys.stdout.write(clear + text + end)
+    sys.stdout.write(("\r\033[K" if sys.stdout.isatty() else "") + text + end)
     sys.stdout.flush()
 
 
@@ -281,18 +290,18 @@ def run(command: list[str], step: str, environment: Mapping[str, str], root: Pat
     show(f"  ✓  {step:<58} {time.monotonic() - start:5.1f} s")
 
 
-def make_venv(root: Path) -> None:
-    """Make `.venv` anew, with the interpreter that runs this, and uv in it."""
-    own = Path(sys.prefix) == (root / ".venv").resolve()
+def make_venv(root: Path, folder: Path) -> None:
+    """Make an environment anew, with the interpreter that runs this."""
+    own = Path(sys.prefix) in (venv(root, level).resolve() for level in SIZES)
     interpreter = os.path.realpath(sys.executable) if own else sys.executable
-    step = f".venv with Python {dotted(tuple(sys.version_info[:3]))}"
-    run([interpreter, "-I", "-m", "venv", "--clear", str(root / ".venv")], step, os.environ, root)
+    step = f"{folder.name} with Python {dotted(tuple(sys.version_info[:3]))}"
+    run([interpreter, "-I", "-m", "venv", "--clear", str(folder)], step, os.environ, root)
 
 
 def fill(root: Path, level: str) -> None:
-    """Bring `.venv` to exactly the pinned packages of `level`, and the project itself."""
-    python = str(root / ".venv/bin/python")
-    uv = str(root / ".venv/bin/uv")
+    """Bring a level's environment to exactly its pinned packages, and `.venv` to the project itself."""
+    python = str(venv(root, level) / "bin/python")
+    uv = str(venv(root, level) / "bin/uv")
     environment = dict(os.environ, PIP_USER="0", PIP_DISABLE_PIP_VERSION_CHECK="1")
     if not os.path.exists(uv):
         # without a retry, pip does not tell an index that is out of reach from one that lacks the package
@@ -304,9 +313,22 @@ def fill(root: Path, level: str) -> None:
     environment = uv_environment(pip_settings(listing), environment)
     sync = [uv, "pip", "sync", "--python", python, "--require-hashes"]
     run([*sync, f"requirements/{level}.txt"], f"the packages of requirements/{level}.txt", environment, root)
-    editable = [uv, "pip", "install", "--python", python, "--no-deps", "--no-build-isolation", "--offline", "-e", "."]
-    run(editable, "the project itself", environment, root)
-    run([python, "-I", "-c", f"import {IMPORTED}"], "a first import", environment, root)
+    if level != SCANNERS:
+        editable = [
+            uv,
+            "pip",
+            "install",
+            "--python",
+            python,
+            "--no-deps",
+            "--no-build-isolation",
+            "--offline",
+            "-e",
+            ".",
+        ]
+        run(editable, "the project itself", environment, root)
+    first = f"import {IMPORTED_SCANNERS if level == SCANNERS else IMPORTED}"
+    run([python, "-I", "-W", "ignore", "-c", first], "a first import", environment, root)
 
 
 @contextlib.contextmanager
@@ -317,7 +339,7 @@ def alone(root: Path) -> Iterator[None]:
         try:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            show("  …  waiting for another installation into .venv to end")
+            show("  …  waiting for another installation to end")
             fcntl.flock(folder, fcntl.LOCK_EX)
         yield
     finally:
@@ -325,41 +347,43 @@ def alone(root: Path) -> Iterator[None]:
 
 
 def install(root: Path, asked: str, free: Callable[[Path], int] = free_megabytes) -> bool:
-    """Make `.venv` hold at least the level `asked`; True if anything had to be done. Errors: StoppedError."""
+    """Make an environment hold at least the level `asked`; True if anything had to be done. Errors: StoppedError."""
     check_python()
     with alone(root):
-        have = installed(root)
+        have = installed(root, asked)
         level = have["level"] if have and rank(have["level"]) > rank(asked) else asked
         if have and have["level"] == level and have["fingerprint"] == fingerprint(root, level):
             return False
+        folder = venv(root, level)
         fresh = have is None or have["place"] != place(root)
         if not os.access(str(root), os.W_OK):
-            raise StoppedError(f"{root} is not writable for you, so .venv cannot be made in it.")
-        needed = LEVELS[level] + SPARE - (LEVELS[have["level"]] if have and not fresh else 0)
-        left = free(root) + (0 if have is None or not fresh else LEVELS[have["level"]])
+            raise StoppedError(f"{root} is not writable for you, so {folder.name} cannot be made in it.")
+        needed = SIZES[level] + SPARE - (SIZES[have["level"]] if have and not fresh else 0)
+        left = free(root) + (0 if have is None or not fresh else SIZES[have["level"]])
         if left < needed:
             raise StoppedError(
-                f"The disk is too full: .venv needs {needed} MB for `{level}`, and {root} has {left} MB left. Free some"
-                " space, or move the project to a larger disk."
+                f"The disk is too full: {folder.name} needs {needed} MB for `{level}`, and {root} has {left} MB left."
+                " Free some space, or move the project to a larger disk."
             )
-        show(f"Installing the pinned packages for `{level}` into .venv")
+        show(f"Installing the pinned packages for `{level}` into {folder.name}")
         with contextlib.suppress(FileNotFoundError):
-            (root / ".venv" / "installed.json").unlink()
+            (folder / "installed.json").unlink()
         if fresh:
-            make_venv(root)
+            make_venv(root, folder)
         fill(root, level)
         stamp = {"level": level, "fingerprint": fingerprint(root, level), "place": place(root)}
-        (root / ".venv" / "installed.json").write_text(json.dumps(stamp) + "\n")
+        (folder / "installed.json").write_text(json.dumps(stamp) + "\n")
         return True
 
 
 def main(arguments: list[str]) -> int:
     """The command line; the exit status is 0, 1 after a failure that was told, 130 after Ctrl-C."""
-    if len(arguments) != 1 or arguments[0] not in LEVELS:
-        sys.stderr.write(f"usage: install.py {{{','.join(LEVELS)}}}\n")
+    if len(arguments) != 1 or arguments[0] not in SIZES:
+        sys.stderr.write(f"usage: install.py {{{','.join(SIZES)}}}\n")
         return 2
     try:
-        install(Path(__file__).resolve().parent, arguments[0])
+        for level in (arguments[0], SCANNERS) if arguments[0] == "dev" else (arguments[0],):
+            install(Path(__file__).resolve().parent, level)
     except StoppedError as stopped:
         sys.stderr.write(f"install: {stopped}\n")
     except OSError as error:

@@ -67,7 +67,7 @@ def build_editable(wheel_directory, config_settings=None, metadata_directory=Non
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project that installs three tiny packages, one a level, from a folder that pip is configured with."""
+    """A project that installs tiny packages, one a level, from a folder that pip is configured with."""
     root, wheels = tmp_path / "project", tmp_path / "wheels"
     (root / "requirements").mkdir(parents=True)
     (root / "room").mkdir()
@@ -87,9 +87,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for level in install.LEVELS:
         lines += wheel(wheels, f"for_{level}", {f"for_{level}/__init__.py": b"installed = True\n"})
         (root / f"requirements/{level}.txt").write_text(lines)
+    lines = installer + wheel(wheels, "for_scanners", {"for_scanners/__init__.py": b"installed = True\n"})
+    (root / "requirements/scanners.txt").write_text(lines)
     for variable in [key for key in os.environ if key.startswith(("PIP_", "UV_"))]:
         monkeypatch.delenv(variable)
     monkeypatch.setattr(install, "IMPORTED", "for_local")
+    monkeypatch.setattr(install, "IMPORTED_SCANNERS", "for_scanners")
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", f"{wheels} {tmp_path / 'not-there'}")
@@ -105,16 +108,17 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def run(command: list[str], step: str, environment: dict[str, str], root: Path) -> None:
         taken.append(step.partition(" with ")[0])
         if step.startswith(".venv"):
-            shutil.rmtree(root / ".venv", ignore_errors=True)
-            (root / ".venv/bin").mkdir(parents=True)
-            (root / ".venv/bin/python").symlink_to(sys.executable)
+            folder = root / step.partition(" with ")[0]
+            shutil.rmtree(folder, ignore_errors=True)
+            (folder / "bin").mkdir(parents=True)
+            (folder / "bin/python").symlink_to(sys.executable)
 
     monkeypatch.setattr(install, "run", run)
     return taken
 
 
-def imports(root: Path, module: str) -> bool:
-    command = [str(root / ".venv/bin/python"), "-c", f"import {module}"]
+def imports(root: Path, module: str, folder: str = ".venv") -> bool:
+    command = [str(root / folder / "bin/python"), "-c", f"import {module}"]
     return subprocess.run(command, cwd="/", capture_output=True, check=False).returncode == 0
 
 
@@ -138,6 +142,17 @@ def test_a_higher_level_adds_to_a_lower_one_and_stays(project: Path) -> None:
     assert not install.install(project, "local", plenty)
     assert imports(project, "for_local, for_plan, for_dev, room")
     assert (project / ".venv/pyvenv.cfg").stat().st_mtime_ns == made
+
+
+@pytest.mark.slow
+def test_the_scanners_have_an_environment_of_their_own(project: Path) -> None:
+    install.install(project, "local", plenty)
+    assert install.install(project, "scanners", plenty)
+    assert not install.install(project, "scanners", plenty)
+    assert imports(project, "for_scanners", ".venv-scanners")
+    assert not imports(project, "for_local", ".venv-scanners")
+    assert not imports(project, "for_scanners")
+    assert not install.install(project, "local", plenty)
 
 
 @pytest.mark.slow
@@ -223,6 +238,27 @@ def test_the_second_run_takes_no_step(project: Path, steps: list[str]) -> None:
     assert steps == EVERYTHING
     assert not install.install(project, "local", plenty)
     assert steps == EVERYTHING
+
+
+def test_the_level_of_a_developer_brings_the_scanners_too(
+    project: Path, steps: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(install, "__file__", str(project / "install.py"))
+    assert install.main(["dev"]) == 0
+    assert (project / ".venv/installed.json").exists()
+    assert (project / ".venv-scanners/installed.json").exists()
+    assert "the packages of requirements/scanners.txt" in steps
+
+
+def test_what_the_scanners_need_changes_nothing_in_the_other_venv(project: Path, steps: list[str]) -> None:
+    install.install(project, "local", plenty)
+    install.install(project, "scanners", plenty)
+    with (project / "requirements/scanners.txt").open("a") as pins:
+        pins.write("# another version\n")
+    assert not install.install(project, "local", plenty)
+    assert install.install(project, "scanners", plenty)
+    assert steps.count(".venv") == 1
+    assert steps.count(".venv-scanners") == 1
 
 
 def test_other_pins_bring_the_same_venv_up_to_date(project: Path, steps: list[str]) -> None:
