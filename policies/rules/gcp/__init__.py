@@ -1,0 +1,1 @@
+"""Rules about Google Cloud. A module a topic, `RULES` in each."""
