@@ -1,0 +1,1 @@
+"""Renderings of one report: each shows the same findings, and counts them alike."""
