@@ -8,6 +8,8 @@ SHELL := /bin/sh
 
 BIN := .venv/bin
 ENVIRONMENTS := local dev staging prod
+STACKS := $(sort $(patsubst Pulumi.%.yaml,%,$(wildcard Pulumi.*.yaml)))
+EVIDENCE ?= evidence
 NOW := $(shell date +%s)
 SEED ?= $(NOW)
 PYTEST = $(BIN)/python -m pytest --no-header -n 2 --dist loadgroup --randomly-seed=$(SEED)
@@ -28,6 +30,10 @@ preview: install ## Show what `make up` would change, and change nothing
 
 plan: install-plan ## Plan every environment on every cloud without an account (STACK=dev: that one, type by type)
 	$(BIN)/python -m localcloud plan -C . $(addprefix -s ,$(or $(STACK),$(ENVIRONMENTS)))
+
+policy: install-plan install-scanners ## Judge every stack on every cloud, and write the evidence to evidence/ (EVIDENCE=...)
+	$(BIN)/python -m localcloud plan -C . $(addprefix -s ,$(STACKS)) --json | \
+	$(BIN)/python -m policies check - --complete --out "$(EVIDENCE)"
 
 cost: install-plan ## Estimate what machines to train on cost: CPU, GPU, spot and on demand, an hour and a month
 	$(BIN)/python -m stacks.costs
@@ -70,9 +76,12 @@ parity: install-dev ## Write docs/parity.md from the plans: what is the same on 
 bench-up: ## Measure in a fresh clone: the install, the first up, the second up
 	.ci/bench-up
 
+bench-policy: install-dev install-scanners ## Measure all stacks judged by every tool, against one Checkov command line
+	.ci/bench-policy
+
 clean: ## Remove what was made: the local environment, .venv, caches
 	if test -d .localcloud; then $(MAKE) down; fi
-	rm -rf .venv .localcloud .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build
+	rm -rf .venv .venv-scanners .localcloud evidence .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 ##@ Requirements
@@ -102,5 +111,5 @@ help: ## This list
 	awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-21s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .NOTPARALLEL:
-.PHONY: up down preview plan cost install init format lint check test parity bench-up clean pin-dependencies upgrade-dependencies \
-	build-image push-image docker-engine help
+.PHONY: up down preview plan policy cost install init format lint check test parity bench-up bench-policy clean \
+	pin-dependencies upgrade-dependencies build-image push-image docker-engine help
