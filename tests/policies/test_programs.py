@@ -155,18 +155,26 @@ aws.s3.BucketPolicy("data", bucket=bucket.id, policy=policy)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("which", "stopped"), [("CLOSED", False), ("OPEN", True)])
-def test_a_violation_stops_an_update_before_the_first_change(tmp_path: Path, which: str, stopped: bool) -> None:
+@pytest.mark.parametrize(
+    ("which", "level", "stopped"),
+    [("CLOSED", "mandatory", False), ("OPEN", "mandatory", True), ("OPEN", "advisory", False)],
+)
+def test_a_violation_stops_an_update_before_the_first_change(
+    tmp_path: Path, which: str, level: str, stopped: bool
+) -> None:
+    config = tmp_path / "levels.json"
+    config.write_text(json.dumps({"GW-AWS-021": level}))
     with emulated.running(tmp_path / "emulator") as cloud:
         endpoints = json.dumps([{"s3": cloud.url, "sts": cloud.url}])
         directory = project(tmp_path, "aws_sound", **{"aws:endpoints": endpoints, "aws:s3UsePathStyle": "true"})
         (directory / "__main__.py").write_text(UPDATE.replace("WHICH", which))
-        done = localcloud("up", directory, "--policy-pack", str(PACK), **cloud.environment())
+        options = ("--policy-pack", str(PACK), "--policy-pack-config", str(config))
+        done = localcloud("up", directory, *options, **cloud.environment())
         buckets = emulated.client(cloud, "s3").list_buckets()["Buckets"]
     assert done.returncode == int(stopped), done.stderr
     assert len(buckets) == (0 if stopped else 1)
     assert ("Nothing was changed: the preview failed" in done.stderr) is stopped
-    assert ("mandatory GW-AWS-021 on data" in done.stderr) is stopped
+    assert (f"{level} GW-AWS-021 on data" in done.stderr) is (which == "OPEN")
 
 
 @pytest.mark.slow
