@@ -160,10 +160,11 @@ def test_the_pack_runs_in_the_projects_own_environment() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", settings["version"])
 
 
-def test_a_copy_of_the_pack_without_its_room_fails_with_a_sentence(tmp_path: Path) -> None:
+def test_a_copy_of_the_pack_beside_another_room_fails_with_a_sentence(tmp_path: Path) -> None:
     shutil.copytree(PACK, tmp_path / "policies" / "pack")
     settings = tmp_path / "policies" / "pack" / "PulumiPolicy.yaml"
     settings.write_text("runtime: python\n")
-    (tmp_path / "policies" / "__init__.py").write_text("")
+    for name in ("__init__.py", "crossguard.py"):  # empty: one that is absent would be the installed project's
+        (tmp_path / "policies" / name).write_text("")
     with pytest.raises(PackError, match="crossguard"), pack(tmp_path / "policies" / "pack"):
         pass
