@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/sh
 
-# Each plan imports SDKs of a million lines: without their bytecode it takes three times as long.
+# Each plan imports large SDKs: without bytecode, each process would compile what it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
 -include .env

@@ -33,10 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.packs = _packs(options)
-        if isinstance(options.stack, list) and len(options.stack) > 1:
-            return _plans(options)
-        if isinstance(options.stack, list):
-            (options.stack,) = options.stack
+        if isinstance(options.stack, list):  # `plan` takes several
+            if len(options.stack) > 1:
+                return _plans(options)
+            options.stack = options.stack[0]
         project = load(options.cwd, options.stack, options.config, paths=options.config_path)
         handler: Handler = options.handler
         return handler(options, project)
