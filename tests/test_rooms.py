@@ -25,7 +25,7 @@ REQUIREMENTS = {
     "localcloud": "local",
     "app": "image",
     "policies": "plan",
-    "rollout": "local",
+    "rollout": "deploy",
 }
 # Run by themselves in the scanners' environment, on JSON: they import nothing of ours.
 SCANS = {Path("policies/checkov/scan.py"), Path("policies/iam/scan.py")}
