@@ -18,7 +18,7 @@ class Repository:
     name: str
     id: int
     immutable_subjects: bool
-    branch: str = "main"
+    default: str = "main"  # the branch that pull requests go to, and that scheduled workflows run on
 
     def subject(self, context: str) -> str:
         """The subject of a token: `context` is `pull_request`, `environment:ENV` or `ref:refs/heads/BRANCH`."""
@@ -27,8 +27,8 @@ class Repository:
         return f"repo:{self.owner}/{self.name}:{context}"
 
     def plan_subjects(self) -> tuple[str, str]:
-        """Those of pull requests and of pushes to the branch that is deployed."""
-        return self.subject("pull_request"), self.subject(f"ref:refs/heads/{self.branch}")
+        """Those of pull requests, and of what runs on the default branch outside any environment."""
+        return self.subject("pull_request"), self.subject(f"ref:refs/heads/{self.default}")
 
     def apply_subject(self, environment: str) -> str:
         """That of a job in a GitHub environment, whose rules say from which branch it may run."""

@@ -309,13 +309,15 @@ class Watch(Protocol):
 class DeployerArgs:
     """Who deploys: the repository's workflows, without a secret of their own, to each of the environments.
 
+    `environments` has for each the one branch that it is deployed from.
+
     The plan identity may read, and use the key of the state; it changes nothing, not even a lock: Pulumi locks a
     stack to update, import, refresh and destroy it, and not to preview it (pulumi/pulumi, pkg/backend/diy/backend.go).
     An apply identity changes one environment.
     """
 
     repository: Repository
-    environments: tuple[str, ...]
+    environments: Mapping[str, str]
     state: Store
     key: Key
 

@@ -18,11 +18,11 @@ from infra.context import Context
 from infra.gcp.args import GcpArgs
 from infra.github import Repository
 from infra.shape import Accelerator, Callers, Fleet, Scale
+from stacks import branches
 from stacks.cloud_sections import BOOTSTRAP, SECTIONS
 from stacks.section import Section, between, boolean, each, matching, network, one_of, private, shown
 
 CLOUDS = tuple(SECTIONS)
-ENVIRONMENTS = ("dev", "staging", "prod")  # what continuous delivery deploys
 DATA_CLASSES = ("public", "internal", "confidential", "restricted")
 DISPOSABLE = "local"  # the one environment that may be disposable
 PROD_MINIMUM = 3  # copies
@@ -43,14 +43,14 @@ class Clouds:
 
 @dataclass(frozen=True)
 class BootstrapSettings:
-    """A cloud's whole account: the repository that deploys to it, and to which environments."""
+    """A cloud's whole account: the repository that deploys to it, and to which environments from which branches."""
 
     environment: str
     context: Context
     clouds: tuple[str, ...]
     of: Clouds
     repository: Repository
-    environments: tuple[str, ...]
+    environments: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -144,6 +144,11 @@ def _bootstrap(top: Section, project: str) -> BootstrapSettings:
     if len(clouds) != 1 or top.stack != BOOTSTRAP + clouds[0]:
         top.refuse("clouds", "the one cloud that the stack is named after", [top.stack.removeprefix(BOOTSTRAP)])
     github = top.section("github")
+    try:
+        deployed = branches.read()
+    except branches.BranchesError as error:
+        top.problems.append(str(error))
+        deployed = branches.Branches("main", {})
     name, number = matching(r"[A-Za-z0-9_.-]{1,100}"), between(1, 999_999_999)
     repository = Repository(
         owner=github.take("owner", name, "the repository's owner, as GitHub spells it", "acme"),
@@ -153,10 +158,10 @@ def _bootstrap(top: Section, project: str) -> BootstrapSettings:
         immutable_subjects=github.take(
             "immutableSubjects", boolean, "true (repositories made after 2026-07-15) or false", True
         ),
-        branch=github.take("branch", matching(r"[A-Za-z0-9._/-]{1,100}"), "a branch", "main", default="main"),
+        default=deployed.default,
     )
     github.close()
-    return BootstrapSettings(top.stack, context, clouds, of, repository, ENVIRONMENTS)
+    return BootstrapSettings(top.stack, context, clouds, of, repository, deployed.of)
 
 
 def _environment(top: Section, project: str) -> Settings:

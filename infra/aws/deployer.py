@@ -32,8 +32,8 @@ class Deployer(pulumi.ComponentResource):
     """One role that looks, for plans, and one for each environment, that changes this environment alone.
 
     A token must be for AWS, and name the repository by its number too, which no later owner of its name has. What
-    changes an environment must also run in it, from the branch that is deployed. A plan takes no lock, as it writes
-    no state: its role cannot write at all.
+    changes an environment must also run in it, from the branch that is deployed to it. A plan takes no lock, as it
+    writes no state: its role cannot write at all.
     """
 
     plan: pulumi.Output[str]
@@ -69,7 +69,7 @@ class Deployer(pulumi.ComponentResource):
         claims = {
             "sub": repository.apply_subject(environment),
             "environment": environment,
-            "ref": f"refs/heads/{repository.branch}",
+            "ref": f"refs/heads/{self._args.environments[environment]}",
         }
         deployer = self._role(f"apply-{environment}", claims)
         ctx = replace(self._ctx, environment=environment)

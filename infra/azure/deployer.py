@@ -1,6 +1,6 @@
 """Who deploys: GitHub's workflows, as managed identities that their tokens are exchanged for. No secrets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import pulumi
@@ -34,9 +34,9 @@ class Deployer(pulumi.ComponentResource):
     """The plan identity looks; an apply identity changes the one resource group that its environment is in.
 
     `plan` and `apply` are the client ids that workflows name. A token is taken by its subject, exactly: Azure looks at
-    no other claim, so which branch may run in an environment is GitHub's own rule, and the subject has to hold GitHub's
-    numbers: the classic form is refused (docs/adr/0065). `providers` is the tenant, at which a token is exchanged,
-    whoever shows it.
+    no other claim, so which branch may run in an environment is GitHub's own rule alone, and the subject has to hold
+    GitHub's numbers: the classic form is refused (docs/adr/0065). `providers` is the tenant, at which a token is
+    exchanged, whoever shows it.
     """
 
     plan: pulumi.Output[str]
@@ -193,7 +193,7 @@ def _refuse_classic_subjects(repository: Repository) -> None:
         )
 
 
-def _refuse_missing(certificates: Mapping[str, str], environments: Sequence[str]) -> None:
+def _refuse_missing(certificates: Mapping[str, str], environments: Collection[str]) -> None:
     """Whoever deploys a service also lets it read its certificate. Raises Unsupported where none is named."""
     missing = [environment for environment in environments if environment not in certificates]
     if missing:

@@ -1,6 +1,6 @@
 """Who deploys: GitHub's workflows, as service accounts that their tokens are exchanged for. No keys."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pulumi
 import pulumi_gcp as gcp
@@ -59,8 +59,8 @@ class Deployer(pulumi.ComponentResource):
         self.providers = {
             "plan": self._door("plan", trust.plans(args.repository), trust.PLANS),
             **{
-                environment: self._door(environment, trust.applies(args.repository, environment), trust.APPLIES)
-                for environment in args.environments
+                environment: self._door(environment, trust.applies(args.repository, environment, branch), trust.APPLIES)
+                for environment, branch in args.environments.items()
             },
         }
         listing, why = ["storage.objects.list"], "See what there is in the bucket of the state"
@@ -177,7 +177,7 @@ class Deployer(pulumi.ComponentResource):
         )
 
 
-def _apart(environments: tuple[str, ...], projects: Mapping[str, str], own: str) -> None:
+def _apart(environments: Collection[str], projects: Mapping[str, str], own: str) -> None:
     """Roles are granted by project: what shares one cannot be kept apart, be it environments, or one of them and the
     project of the state and of these identities, which could then be taken on. Raises Unsupported."""
     missing = [environment for environment in environments if environment not in projects]

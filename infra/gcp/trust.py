@@ -12,16 +12,16 @@ APPLIES = 'assertion.repository_id + "/apply/" + assertion.environment'
 
 
 def plans(repository: Repository) -> str:
-    """The condition on tokens of pull requests, and of pushes to the branch that is deployed."""
+    """The condition on tokens of pull requests, and of what runs on the default branch outside any environment."""
     return _all(*_whose(repository), f"assertion.sub in {json.dumps(list(repository.plan_subjects()))}")
 
 
-def applies(repository: Repository, environment: str) -> str:
-    """The condition on tokens of jobs in a GitHub environment, on the branch that is deployed."""
+def applies(repository: Repository, environment: str, branch: str) -> str:
+    """The condition on tokens of jobs in a GitHub environment, on the branch that is deployed to it."""
     return _all(
         *_whose(repository),
         f"assertion.environment == {json.dumps(environment)}",
-        f"assertion.ref == {json.dumps(f'refs/heads/{repository.branch}')}",
+        f"assertion.ref == {json.dumps(f'refs/heads/{branch}')}",
         f"assertion.sub == {json.dumps(repository.apply_subject(environment))}",
     )
 

@@ -20,7 +20,8 @@ CLOUDS: dict[str, Callable[[list[oidc.Row]], dict[str, oidc.Takes]]] = {
     "gcp": oidc.gcp,
     "azure": oidc.azure,
 }
-ENVIRONMENTS = ("dev", "staging", "prod")
+BRANCHES = {"dev": "dev", "staging": "staging", "prod": "main"}  # as .github/branches.yaml has it
+ENVIRONMENTS = tuple(BRANCHES)
 IDENTITIES = ("plan", *(f"apply-{environment}" for environment in ENVIRONMENTS))
 OURS = Repository("example", 1234567, "groundwork", 7654321, immutable_subjects=True)
 # Entra ID sees issuer, subject and audience alone. What differs in other claims only is kept out by GitHub, which
@@ -28,6 +29,8 @@ OURS = Repository("example", 1234567, "groundwork", 7654321, immutable_subjects=
 # is given to others after us shows in immutable subjects alone: with classic ones a deployer on Azure is refused.
 UNSEEN_BY_AZURE = {
     "of another branch",
+    "of a branch that begins alike",
+    "of the branch of another environment",
     "of a tag that is named like the branch",
     "without repository_id",
     "without environment",
@@ -44,7 +47,6 @@ def planned(cloud: str, subjects: str) -> subprocess.CompletedProcess[str]:
         "repository": OURS.name,
         "repositoryId": OURS.id,
         "immutableSubjects": subjects == "immutable",
-        "branch": OURS.branch,
     }
     command = [sys.executable, "-m", "localcloud", "plan", "-C", str(ROOT), "-s", f"bootstrap-{cloud}", "--json"]
     command += ["-c", f"groundwork:github={json.dumps(github)}"]
@@ -96,19 +98,20 @@ def token(whose: Repository, context: str, ref: str, aud: str, environment: str 
 
 def right(identity: str, whose: Repository, aud: str) -> dict[str, dict[str, str]]:
     """The tokens that an identity is for."""
-    main = f"refs/heads/{whose.branch}"
     if identity == "plan":
+        main = f"refs/heads/{whose.default}"
         return {
             "of a pull request": token(whose, "pull_request", "refs/pull/7/merge", aud),
-            "of a push to the branch": token(whose, f"ref:{main}", main, aud),
+            "of the default branch": token(whose, f"ref:{main}", main, aud),
         }
     environment = identity.removeprefix("apply-")
-    return {f"of {environment}": token(whose, f"environment:{environment}", main, aud, environment)}
+    ref = f"refs/heads/{BRANCHES[environment]}"
+    return {f"of {environment}": token(whose, f"environment:{environment}", ref, aud, environment)}
 
 
 def wrong(identity: str, whose: Repository, aud: str) -> dict[str, dict[str, str]]:
     """Tokens that it is not for: each differs from a right one by what its name says."""
-    main, feature = f"refs/heads/{whose.branch}", "refs/heads/feature"
+    main, feature = f"refs/heads/{whose.default}", "refs/heads/feature"
     good = next(iter(right(identity, whose, aud).values()))
 
     def of(other: Repository) -> dict[str, str]:
@@ -131,18 +134,27 @@ def wrong(identity: str, whose: Repository, aud: str) -> dict[str, dict[str, str
     claims = ["sub", "aud", "iss", "repository_id"]
     if identity == "plan":
         found["of an environment"] = token(whose, "environment:dev", main, aud, "dev")
+        deployed = next(branch for branch in BRANCHES.values() if branch != whose.default)
+        found["of a branch that is deployed"] = token(
+            whose, f"ref:refs/heads/{deployed}", f"refs/heads/{deployed}", aud
+        )
     else:
         environment = identity.removeprefix("apply-")
         other = next(name for name in ENVIRONMENTS if name != environment)
-        context = f"environment:{environment}"
+        context, branch = f"environment:{environment}", BRANCHES[environment]
+        own = f"refs/heads/{branch}"
         claims += ["environment", "ref"]
         found |= {
-            "of another environment": token(whose, f"environment:{other}", main, aud, other),
-            "of an environment that begins alike": token(whose, f"{context}-2", main, aud, f"{environment}-2"),
+            "of another environment": token(whose, f"environment:{other}", own, aud, other),
+            "of an environment that begins alike": token(whose, f"{context}-2", own, aud, f"{environment}-2"),
             "of another branch": token(whose, context, feature, aud, environment),
-            "of a tag that is named like the branch": token(whose, context, "refs/tags/main", aud, environment),
+            "of a branch that begins alike": token(whose, context, f"{own}2", aud, environment),
+            "of the branch of another environment": token(
+                whose, context, f"refs/heads/{BRANCHES[other]}", aud, environment
+            ),
+            "of a tag that is named like the branch": token(whose, context, f"refs/tags/{branch}", aud, environment),
             "of a pull request": token(whose, "pull_request", "refs/pull/7/merge", aud),
-            "of the branch without an environment": token(whose, f"ref:{main}", main, aud),
+            "of the branch without an environment": token(whose, f"ref:{own}", own, aud),
         }
     found |= {f"without {name}": {key: good[key] for key in good if key != name} for name in claims}
     return found

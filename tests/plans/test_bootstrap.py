@@ -4,12 +4,15 @@ import json
 import re
 
 import pytest
+import yaml
 
-from tests.plans.plans import CLOUDS, Plan, plan_of
+from tests.plans.plans import CLOUDS, ROOT, Plan, plan_of
 
 pytestmark = pytest.mark.slow
 REPOSITORY = "repo:example@1234567/groundwork@7654321"  # owner and name with GitHub's numbers, as in the settings
-ENVIRONMENTS = ("dev", "staging", "prod")
+MAP = yaml.safe_load((ROOT / ".github/branches.yaml").read_text())
+BRANCHES = {row["environment"]: branch for branch, row in MAP["branches"].items()}
+ENVIRONMENTS = tuple(BRANCHES)
 
 
 def trusted(plan: Plan, cloud: str) -> dict[str, set[str]]:
@@ -29,11 +32,25 @@ def trusted(plan: Plan, cloud: str) -> dict[str, set[str]]:
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)
-def test_plans_are_of_pull_requests_and_main_and_each_environment_has_an_identity_of_its_own(cloud: str) -> None:
+def test_plans_are_of_pull_requests_and_the_default_branch_and_each_environment_has_an_identity_of_its_own(
+    cloud: str,
+) -> None:
     assert trusted(plan_of(f"bootstrap-{cloud}", cloud), cloud) == {
-        "plan": {f"{REPOSITORY}:pull_request", f"{REPOSITORY}:ref:refs/heads/main"},
+        "plan": {f"{REPOSITORY}:pull_request", f"{REPOSITORY}:ref:refs/heads/{MAP['default']}"},
         **{f"apply-{environment}": {f"{REPOSITORY}:environment:{environment}"} for environment in ENVIRONMENTS},
     }
+
+
+def test_each_environment_is_deployed_from_the_branch_that_the_map_names_and_from_no_other() -> None:
+    assert BRANCHES == {"dev": "dev", "staging": "staging", "prod": "main"}
+    for cloud, kind, place in (
+        ("aws", "iam:Role", "assumeRolePolicy"),
+        ("gcp", "iam:WorkloadIdentityPoolProvider", "attributeCondition"),
+    ):
+        plan = plan_of(f"bootstrap-{cloud}", cloud)
+        for environment, branch in BRANCHES.items():
+            row = plan.named(kind, f"apply-{environment}" if cloud == "aws" else environment)
+            assert re.findall(r"refs/[a-z]+/[^\"\\]+", row.inputs[place]) == [f"refs/heads/{branch}"], row.urn
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)

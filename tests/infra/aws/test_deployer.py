@@ -31,7 +31,8 @@ parts = Aws(ctx, AwsArgs("eu-west-1", ("a", "b"))).parts(pulumi.ComponentResourc
 key = parts.key("state")
 state = parts.store("state", StoreArgs(key))
 repository = Repository("acme", 1234567, "groundwork", 7654321, True)
-deployer = parts.deployer(DeployerArgs(repository, ("dev", "staging", "prod"), state, key))
+branches = {"dev": "dev", "staging": "staging", "prod": "main"}
+deployer = parts.deployer(DeployerArgs(repository, branches, state, key))
 pulumi.export("plan", deployer.plan)
 pulumi.export("apply", dict(deployer.apply))
 """

@@ -23,7 +23,10 @@ PROGRAM = """
     key = parts.key("state")
     state = parts.store("state", StoreArgs(key))
     parts.deployer(DeployerArgs(
-        Repository("acme", 1234567, "groundwork", 7654321, True), ("dev", "staging", "prod"), state, key
+        Repository("acme", 1234567, "groundwork", 7654321, True),
+        {{"dev": "dev", "staging": "staging", "prod": "main"}},
+        state,
+        key,
     ))
 """
 
