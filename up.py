@@ -31,8 +31,8 @@ from localcloud import display, emulator, operations, processes
 from localcloud.__main__ import providers
 from localcloud.aws import RECORDED
 from localcloud.aws.remains import remains
-from localcloud.engine import Event
 from localcloud.errors import LocalcloudError
+from localcloud.events import Event
 from localcloud.processes import Command
 from localcloud.project import Project, load
 from localcloud.steps import Step, Steps

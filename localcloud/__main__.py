@@ -15,9 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from localcloud import display, operations, pack_configuration
-from localcloud.engine import Event
+from localcloud import digest, display, operations, pack_configuration
 from localcloud.errors import LocalcloudError
+from localcloud.events import Event
 from localcloud.judging import Judge
 from localcloud.monitor import Inspect
 from localcloud.project import Project, load
@@ -142,7 +142,7 @@ def _teller(options: argparse.Namespace, *, dry_run: bool) -> Callable[[Event], 
 
 def _report(options: argparse.Namespace, result: operations.Result, *, dry_run: bool) -> int:
     _say(display.summary(result, dry_run=dry_run))
-    if options.json:
+    if options.json and not dry_run:
         _print(json.dumps(display.result_document(result, masked(result.outputs)), indent=2))
     if options.expect_no_changes and result.changes:
         raise LocalcloudError(f"No changes were expected, and there are {result.changes}; they are listed above.")
@@ -181,17 +181,33 @@ def _judged(
 
 
 def _preview(options: argparse.Namespace, project: Project) -> int:
-    with _judged(options, project, dry_run=True) as (inspect, finish):
-        result = operations.preview(
-            project,
-            providers(),
-            _teller(options, dry_run=True),
-            _log,
-            refresh=options.refresh,
-            parallel=options.parallel,
-            inspect=inspect,
-        )
-        finish({row.urn: row.outputs for row in result.resources})
+    events: list[Event] = []
+    logs: list[tuple[str, str]] = []
+    show = _teller(options, dry_run=True)
+
+    def tell(event: Event) -> None:
+        events.append(event)
+        show(event)
+
+    def log(severity: str, message: str) -> None:
+        logs.append((severity, message))
+        _log(severity, message)
+
+    def told(result: operations.Result) -> None:
+        if options.json:
+            _print(json.dumps(digest.document(project, events, result.resources, logs, result.seconds), indent=4))
+
+    try:
+        with _judged(options, project, dry_run=True) as (inspect, finish):
+            result = operations.preview(
+                project, providers(), tell, log, refresh=options.refresh, parallel=options.parallel, inspect=inspect
+            )
+            finish({row.urn: row.outputs for row in result.resources})
+    except LocalcloudError as error:
+        logs.append(("error", str(error)))
+        told(operations.Result())
+        raise
+    told(result)
     return _report(options, result, dry_run=True)
 
 

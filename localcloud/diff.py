@@ -69,24 +69,37 @@ def matching(changed: Iterable[str], paths: Iterable[str]) -> tuple[str, ...]:
 
 def lines(old: Properties, new: Properties) -> Iterator[str]:
     """What changes, a line a leaf: `+ path: value`, `- path: value`, `~ path: old => new`. Secrets stay hidden."""
+    for path, before, after in leaves(old, new):
+        if before is MISSING:
+            yield f"+ {path}: {shown(after)}"
+        elif after is MISSING:
+            yield f"- {path}: {shown(before)}"
+        else:
+            yield f"~ {path}: {shown(before)} => {shown(after)}"
+
+
+def leaves(old: Properties, new: Properties) -> Iterator[tuple[str, Any, Any]]:
+    """What changes: the path of each leaf as Pulumi writes paths, the value before and after, MISSING where none is."""
     for name in sorted(old.keys() | new.keys()):
-        yield from _lines(name, old.get(name, MISSING), new.get(name, MISSING))
+        yield from _leaves(_step("", name), old.get(name, MISSING), new.get(name, MISSING))
 
 
-def _lines(path: str, old: Any, new: Any) -> Iterator[str]:
+def _leaves(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
     if isinstance(old, dict) and isinstance(new, dict):
         for name in sorted(old.keys() | new.keys()):
-            yield from _lines(f"{path}.{name}", old.get(name, MISSING), new.get(name, MISSING))
+            yield from _leaves(_step(path, name), old.get(name, MISSING), new.get(name, MISSING))
     elif isinstance(old, list) and isinstance(new, list):
         for index in range(max(len(old), len(new))):
             before = old[index] if index < len(old) else MISSING
-            yield from _lines(f"{path}[{index}]", before, new[index] if index < len(new) else MISSING)
-    elif old is MISSING:
-        yield f"+ {path}: {shown(new)}"
-    elif new is MISSING:
-        yield f"- {path}: {shown(old)}"
-    elif not same(old, new):
-        yield f"~ {path}: {shown(old)} => {shown(new)}"
+            yield from _leaves(f"{path}[{index}]", before, new[index] if index < len(new) else MISSING)
+    elif old is MISSING or new is MISSING or not same(old, new):
+        yield path, old, new
+
+
+def _step(path: str, name: str) -> str:
+    if not name or any(sign in name for sign in '.[]"'):
+        return f'{path}["{name}"]'
+    return f"{path}.{name}" if path else name
 
 
 def same(old: Any, new: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from localcloud.diff import lines
-from localcloud.engine import Event
+from localcloud.events import Event
 from localcloud.operations import CHANGES, Result
 from localcloud.packs import Violation
 from localcloud.state import Resource

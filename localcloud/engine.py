@@ -11,41 +11,18 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from localcloud.diff import ignoring, matching
 from localcloud.errors import LocalcloudError
+from localcloud.events import Event
 from localcloud.ledger import Ledger
 from localcloud.monitor import STACK_TYPE, Inspect, Registration
 from localcloud.project import Project
 from localcloud.providers import PROVIDER_PREFIX, Provider, ProviderFactory, Providers
 from localcloud.state import Operation, Resource, touched
 from localcloud.values import UNKNOWN, Properties, Secret, has_secret, has_unknown, plain, reveal
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that a user may want to see.
-
-    kind: start, done or failed (of a step), gone or drift (seen by a refresh), adopt (a killed creation was found).
-    step: same, create, update, replace, delete, read. changed: properties. old, new: inputs, where both exist.
-    """
-
-    kind: str
-    step: str
-    urn: str
-    type: str
-    changed: tuple[str, ...] = ()
-    old: Properties = field(default_factory=dict)
-    new: Properties = field(default_factory=dict)
-    seconds: float = 0.0
-    message: str = ""
-
-    @property
-    def name(self) -> str:
-        """The last part of the URN."""
-        return self.urn.rsplit("::", 1)[1]
 
 
 class StoppedError(LocalcloudError):
@@ -98,6 +75,7 @@ class Engine:
         if found is None:
             raise LocalcloudError(f"{registration.where} asks for {id_!r}, which does not exist.")
         resource = replace(self._resource(registration, found[0], reference), id=id_, outputs=found[1], external=True)
+        self._tell("noted", "read", resource, old=self.ledger.find(registration.urn))
         self.ledger.record(resource)
         return id_, found[1]
 
@@ -128,14 +106,19 @@ class Engine:
         self._providers.configure(f"{registration.urn}::{id_}", registration.inputs)
         old = self.ledger.claim((registration.urn, *registration.aliases), registration.urn)
         resource = replace(self._resource(registration, registration.inputs, ""), id=id_, outputs=registration.inputs)
-        self.ledger.keep(resource, old)
+        self._keep(resource, old)
         return id_, registration.inputs
 
     def _register_component(self, registration: Registration) -> tuple[str, Properties]:
         old = self.ledger.claim((registration.urn, *registration.aliases), registration.urn)
         resource = self._resource(registration, registration.inputs, "")
-        self.ledger.keep(replace(resource, outputs=old.outputs if old else {}), old)
+        self._keep(replace(resource, outputs=old.outputs if old else {}), old)
         return "", {}
+
+    def _keep(self, resource: Resource, old: Resource | None) -> None:
+        changed = old is not None and old.inputs != resource.inputs
+        self._tell("noted", "update" if changed else "same" if old else "create", resource, old=old)
+        self.ledger.keep(resource, old)
 
     # Steps of custom resources
 
@@ -164,7 +147,14 @@ class Engine:
         if replaces:
             first = registration.options.get("deleteBeforeReplace", change.delete_before_replace)
             return self._replace(
-                provider, registration, resource, old, change.changed, half_made=half_made, delete_first=first
+                provider,
+                registration,
+                resource,
+                old,
+                change.changed,
+                replaces=replaces,
+                half_made=half_made,
+                delete_first=first,
             )
         if half_made:  # a replacement that is no longer wanted
             self.abandon(half_made)
@@ -184,12 +174,13 @@ class Engine:
         *,
         condemned: Resource | None = None,
         changed: tuple[str, ...] = (),
+        replaces: tuple[str, ...] = (),
     ) -> tuple[str, Properties]:
         replacing = condemned is not None or registration.urn in self._replacing
         step = "replace" if replacing else "create"
         inputs = plain(resource.inputs)
         if self.dry_run:
-            self._tell("done", step, resource, changed, old=condemned)
+            self._tell("done", step, resource, changed, old=condemned, replaces=replaces)
             outputs = self._outputs(resource, inputs)
             self.ledger.record(replace(resource, id="", outputs=outputs))
             return "", outputs
@@ -246,6 +237,7 @@ class Engine:
         old: Resource,
         changed: tuple[str, ...],
         *,
+        replaces: tuple[str, ...],
         half_made: Operation | None,
         delete_first: bool,
     ) -> tuple[str, Properties]:
@@ -256,7 +248,9 @@ class Engine:
             )
         fresh = replace(resource, id="", created="", modified="")
         if self.dry_run or not delete_first:
-            return self._create(provider, registration, fresh, half_made, condemned=old, changed=changed)
+            return self._create(
+                provider, registration, fresh, half_made, condemned=old, changed=changed, replaces=replaces
+            )
         if half_made is not None:
             self.abandon(half_made)
         for row in self._to_replace_with(old):
@@ -287,8 +281,8 @@ class Engine:
         silent = not row.custom or row.external or row.type.startswith(PROVIDER_PREFIX)
         if silent or self.dry_run or row.retain_on_delete:
             self.ledger.drop(row)
-            if not silent:
-                self._tell("done", "delete", row, message="retained" if row.retain_on_delete else "")
+            message = "retained" if row.retain_on_delete else ""
+            self._tell("noted" if silent else "done", "delete", row, old=row, message=message)
             return
         provider = self._providers.get(row.provider)
         with self._step("delete", row, "deleting") as key:
@@ -313,7 +307,7 @@ class Engine:
         provider = self._providers.get(old.provider)
         live = provider.read(old.type, old.id, plain(old.inputs))
         if live is None:
-            self._tell("gone", "read", old)
+            self._tell("gone", "read", old, old=old)
             self.ledger.drop(old)
             return None
         inputs, outputs = live
@@ -386,12 +380,12 @@ class Engine:
         changed: tuple[str, ...] = (),
         *,
         old: Resource | None = None,
+        replaces: tuple[str, ...] = (),
         seconds: float = 0.0,
         message: str = "",
     ) -> None:
-        before = old.inputs if old else {}
         with self._lock:
-            self._on_event(Event(kind, step, row.urn, row.type, changed, before, row.inputs, seconds, message))
+            self._on_event(Event(kind, step, row.urn, row.type, changed, replaces, old, row, seconds, message))
 
 
 def _marked(values: Properties, like: Properties) -> Properties:

@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from localcloud.engine import Engine, Event
+from localcloud.engine import Engine
 from localcloud.errors import LocalcloudError
+from localcloud.events import Event
 from localcloud.ledger import Ledger, in_parallel
 from localcloud.monitor import Inspect, Monitor
 from localcloud.program import run

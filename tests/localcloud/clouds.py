@@ -11,8 +11,8 @@ from textwrap import dedent
 from typing import Any
 
 from localcloud import operations
-from localcloud.engine import Event
 from localcloud.errors import LocalcloudError
+from localcloud.events import Event
 from localcloud.project import load
 from localcloud.values import UNKNOWN, Properties
 
