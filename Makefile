@@ -16,6 +16,7 @@ EVIDENCE ?= evidence
 NOW := $(shell date +%s)
 SEED ?= $(NOW)
 PYTEST = $(BIN)/python -m pytest --no-header -n 2 --dist loadgroup --randomly-seed=$(SEED)
+TOOLS = $(CURDIR)/$(BIN):$(PATH)
 SHELL_SCRIPTS = $(shell git ls-files '*.sh' .ci)
 IMAGE ?= groundwork-app
 TAG ?= $(shell git rev-parse --short=12 HEAD)$(shell git diff --quiet HEAD -- app requirements || echo -dirty)
@@ -52,15 +53,26 @@ init: install-dev ## Make .venv with everything, the commit hooks, and your .env
 	$(BIN)/pre-commit install
 	test -e .env || cp .env.template .env
 
+install-workflow-tools: install-dev ## Build actionlint and act into .venv/bin, where Go is installed: lint and tests use them
+	command -v go >/dev/null || { echo "Go is needed to build actionlint and act, and there is none here: install it (https://go.dev), or \
+	put both on the PATH. Without them, make lint and the tests say what they skipped." >&2; exit 1; }
+	GOBIN="$(CURDIR)/$(BIN)" go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+	GOBIN="$(CURDIR)/$(BIN)" go install github.com/nektos/act@v0.2.89
+
 format: install-dev ## Bring the code into its form
 	$(BIN)/ruff format --quiet
 	$(BIN)/ruff check --quiet --fix --select I
 
-lint: install-dev ## Look for mistakes: code, types, shell scripts, secrets
+lint: install-dev ## Look for mistakes: code, types, shell scripts, secrets, workflows
 	$(BIN)/ruff check --quiet --output-format concise && echo "  ✓  lint"
 	$(BIN)/mypy --no-error-summary && echo "  ✓  types"
 	$(BIN)/shellcheck $(SHELL_SCRIPTS) && echo "  ✓  shell scripts"
 	git ls-files -z | xargs -0 .ci/secrets && echo "  ✓  no secrets"
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-actions .github/actions/*/action.yml
+	$(BIN)/zizmor --offline --quiet --no-progress --persona=auditor .github && echo "  ✓  workflows"
+	if PATH="$(TOOLS)" command -v actionlint >/dev/null; then PATH="$(TOOLS)" actionlint && echo "  ✓  workflows by actionlint"; \
+	else echo "  …  workflows by actionlint: skipped, as it is not installed (make install-workflow-tools)"; fi
 
 check: install-dev ## Form, lint, types and unit tests
 	$(BIN)/ruff format --quiet --check --output-format concise || { echo "Not in its form, see the files above: run make format."; exit 1; }
@@ -111,8 +123,8 @@ docker-engine:
 	and pushed where one runs (start it, or name it in DOCKER_HOST); make up needs none: it runs the app as a process." >&2; exit 1; }
 
 help: ## This list
-	awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-21s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-23s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .NOTPARALLEL:
-.PHONY: up down preview plan policy cost install init format lint check test parity bench-up bench-policy clean \
-	pin-dependencies upgrade-dependencies build-image push-image docker-engine help
+.PHONY: up down preview plan policy cost install init install-workflow-tools format lint check test parity bench-up \
+	bench-policy clean pin-dependencies upgrade-dependencies build-image push-image docker-engine help
