@@ -17,7 +17,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps the tests of a part together: they ask the same plans, which their process remembers."""
+    """Keeps together what shares something costly: plans that a process remembers, an environment that is up."""
     for item in items:
-        if "infra" in item.path.parts:
+        if {"infra", "end_to_end"} & set(item.path.parts):
             item.add_marker(pytest.mark.xdist_group(str(item.path)))
