@@ -227,7 +227,7 @@ def run(options: argparse.Namespace) -> int:
         one = found.stacks[0] if len(found.stacks) == 1 else None
         outputs.write(
             {
-                "stacks": json.dumps([target.stack for target in found.stacks]),
+                "stacks": json.dumps([asdict(target) for target in found.stacks]),
                 "stack": one.stack if one else "",
                 "environment": one.environment if one else "",
                 "before": (one.before or "") if one else "",

@@ -214,7 +214,7 @@ class Api:
         if 300 <= status < 400:
             hint = "the repository has moved; see docs/runbook.md for what to set anew"
         else:
-            hint = HINTS.get(status, "")
+            hint = HINTS.get(status, "run this again later" if status >= 500 else "")
         try:
             content = json.loads(_read(response, 2**16, "The error"))
             said = content.get("message") if isinstance(content, dict) else None
