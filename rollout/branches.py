@@ -128,7 +128,7 @@ def _map(content: Any) -> Map:
         names = [getattr(row, field) for row in rows]
         if len(set(names)) < len(names):
             raise RolloutError(f"two branches have the same {field}; each has its own")
-    if top["default"] not in branches:
+    if top["default"] not in [row.branch for row in rows]:
         raise RolloutError("`default` is to be one of the branches")
     return Map(default=top["default"], rows=rows)
 

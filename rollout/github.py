@@ -17,6 +17,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
+from rollout.branches import REPOSITORY
 from rollout.errors import RolloutError
 
 # login of whoever speaks with a workflow's GITHUB_TOKEN. No person can have it: logins of people have no brackets.
@@ -28,7 +29,6 @@ RETRIES = 4
 WAIT_LIMIT = 30  # seconds before one retry, also when GitHub asks for more
 TIMEOUT = (10, 60)  # seconds to connect, and between two pieces of an answer
 HOPS = 3  # redirects of one download
-REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9_.-]+")
 TOKEN = re.compile(r"[\x21-\x7e]+")
 HINTS = {
     401: "GITHUB_TOKEN is not valid",
@@ -264,3 +264,10 @@ def _loopback(url: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def field(row: Any, *names: str) -> Any:
+    """What stands at a place of an answer; None where the place is not there (GitHub has null for what was deleted)."""
+    for name in names:
+        row = row.get(name) if isinstance(row, dict) else None
+    return row

@@ -98,8 +98,8 @@ class FakeGitHub:
     commits     SHA → numbers of the pull requests that it came with
     compares    "BASE...HEAD" → "ahead", "behind", "identical", "diverged"; absent: 404
     answers     "GET /path?query" or "GET /path", under the repository or from the root → any JSON, before all others
-    faults      {"method", "path" (a regular expression searched in the path), "status", "times", "headers"}; "times" is
-                counted down. With "after": true the request is done first and then answered with the fault.
+    faults      {"method", "path" (a regular expression searched in the path), "status", "times", "headers", and
+                "message" or "content"}; "times" is counted down. With "after": true the request is done all the same.
     meanwhile   {"method", "path", "comment": {"number", "body", "user"}, "when": "before"|"after", "times"}: what
                 another run does just before or just after a request that matches
     requests    what was asked, in order: {"method", "path", "query", "body", "status", "token", "host"}
@@ -397,22 +397,20 @@ class FakeGitHub:
                 self.add_comment(row["comment"]["number"], row["comment"]["body"], row["comment"].get("user"))
 
     def _route(self, method: str, path: str, query: Row, body: Any, token: str) -> tuple[int, Row, bytes]:
-        if path.startswith("/_download/"):
-            return self._download(path, token)
         if path in ("/_state", "/_requests"):
             return _json(200, self.to_json() if path == "/_state" else self.requests)
-        if token != self.token:
-            return _json(401, {"message": "Bad credentials"})
         fault = self._fault(method, path)
         if fault and not fault.get("after"):
-            return _json(fault["status"], {"message": fault.get("message", "Server Error")}, fault.get("headers"))
+            return _faulty(fault)
+        if path.startswith("/_download/"):
+            return self._download(path, token)
+        if token != self.token:
+            return _json(401, {"message": "Bad credentials"})
         try:
-            status, extra, content = self._dispatch(method, path, query, body)
+            answer = self._dispatch(method, path, query, body)
         except RefusedError as refused:
-            status, extra, content = _json(refused.status, {"message": str(refused)})
-        if fault:
-            return _json(fault["status"], {"message": fault.get("message", "Server Error")}, fault.get("headers"))
-        return status, extra, content
+            answer = _json(refused.status, {"message": str(refused)})
+        return _faulty(fault) if fault else answer
 
     def _fault(self, method: str, path: str) -> Row | None:
         for fault in self.faults:
@@ -602,6 +600,12 @@ class _Page:
 
 def _json(status: int, content: Any, headers: Mapping[str, str] | None = None) -> tuple[int, Row, bytes]:
     return status, {"Content-Type": "application/json", **(headers or {})}, json.dumps(content).encode()
+
+
+def _faulty(fault: Row) -> tuple[int, Row, bytes]:
+    if "content" in fault:
+        return fault["status"], {"Content-Type": "text/html", **fault.get("headers", {})}, fault["content"].encode()
+    return _json(fault["status"], {"message": fault.get("message", "Server Error")}, fault.get("headers"))
 
 
 def _one(rows: list[Row], key: str, value: int) -> Row:
