@@ -8,7 +8,7 @@ import pulumi_aws as aws
 
 from infra.aws.names import POLICY, ROLE, Account
 from infra.aws.policy import Condition, Statement, allow, document, grant
-from infra.aws.reach import Reach
+from infra.aws.reach import Reach, looks
 from infra.context import Context
 from infra.github import ISSUER
 from infra.shape import DeployerArgs
@@ -61,6 +61,7 @@ class Deployer(pulumi.ComponentResource):
     def _plan(self) -> Deploying:
         planner = self._role("plan", {"sub": list(self._args.repository.plan_subjects())})
         self._args.state.grant_read(planner)
+        grant(planner, "look", "environments", looks(self._account, self._ctx.project), parent=self)
         self._use_key(planner, "kms:Decrypt")
         return planner
 
@@ -118,7 +119,7 @@ class Deployer(pulumi.ComponentResource):
         """The state of one environment, where Pulumi keeps it in a bucket; others' is not even to be read."""
         stack = f"{self._ctx.project}/{environment}"
         own = [f"stacks/{stack}.{end}" for end in ("json", "json.bak", "pulumi-tags")]
-        own += [f"{kept}/{stack}/*" for kept in ("backups", "history")] + [f"locks/organization/{stack}/*"]
+        own += [f"{kept}/{stack}/*" for kept in ("backups", "history", "journal")] + [f"locks/organization/{stack}/*"]
         objects = self._objects([f".pulumi/{path}" for path in own])
         bucket = pulumi.Output.concat("arn:aws:s3:::", self._args.state.name)
         return [

@@ -54,7 +54,17 @@ PLAIN = (
     "logs:*LogDelivery",
     "logs:*ResourcePolic*",
     "logs:Describe*",
+    "states:ValidateStateMachineDefinition",  # asked of all machines alike before one is made or changed
 )
+# What AWS's own roles for looking leave out of what a plan reads that also refreshes; what has a number for a name is
+# read whosever it is.
+LEFT_OUT = {
+    "scalable-target/*": ("application-autoscaling:ListTagsForResource",),
+    "function:{name}": ("lambda:GetFunction",),
+    "schedule-group/{name}": ("scheduler:GetScheduleGroup", "scheduler:ListTagsForResource"),
+    "schedule/{name}": ("scheduler:GetSchedule",),
+    "budget/{name}": ("budgets:ListTagsForResource", "budgets:ViewBudget"),
+}
 # The interfaces of functions and clusters in the network, which their services make without our tags.
 INTERFACES = [
     "ec2:AssignPrivateIpAddresses",
@@ -94,6 +104,26 @@ ROLES_KEPT = [
 ]
 
 
+def looks(account: Account, project: str) -> list[Statement]:
+    """What a plan reads besides, of every environment of the project; nothing of it changes anything."""
+    name = joined((project,), ROLE) + "-*"
+    return [
+        *(
+            allow(actions, [_where(account, actions[0].partition(":")[0], kind.format(name=name))])
+            for kind, actions in LEFT_OUT.items()
+        ),
+        allow(["apigateway:GET"], [f"arn:aws:apigateway:{account.region}::/apis/*"]),
+        allow(["states:ValidateStateMachineDefinition"], [account.arn("states", "stateMachine:*")]),
+    ]
+
+
+def _where(account: Account, service: str, resource: str) -> pulumi.Output[str]:
+    """An ARN, without the region where the service has none in it."""
+    if resource.startswith(WITHOUT_REGION):
+        return pulumi.Output.format("arn:aws:{0}::{1}:{2}", service, account.id, resource)
+    return account.arn(service, resource)
+
+
 @dataclass(frozen=True)
 class Reach:
     """What is one environment's: by the same rules that its own program names and tags things by.
@@ -108,11 +138,7 @@ class Reach:
     def named(self) -> list[Statement]:
         """All that bears the environment's name."""
         name = self._name(self.ctx.project, self.ctx.environment)
-        arns = [
-            self._global(service, kind + name) if kind in WITHOUT_REGION else self.account.arn(service, kind + name)
-            for service, kinds in NAMED.items()
-            for kind in kinds
-        ]
+        arns = [_where(self.account, service, kind + name) for service, kinds in NAMED.items() for kind in kinds]
         buckets = self._name(self.ctx.organisation, self.ctx.project, self.ctx.environment)
         arns += [
             pulumi.Output.from_input(f"arn:aws:s3:::{buckets}"),

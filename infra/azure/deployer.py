@@ -13,6 +13,8 @@ from infra.azure.names import RESOURCE_GROUP, ROLE, Account, own
 from infra.azure.policy import (
     ACCESS_ADMINISTRATOR,
     CLUSTER_ADMIN,
+    CLUSTER_READER,
+    CLUSTER_USER,
     CONTRIBUTOR,
     DNS_CONTRIBUTOR,
     READER,
@@ -64,7 +66,9 @@ class Deployer(pulumi.ComponentResource):
         self._reads = self._role("state-reads", "Open secrets of stacks", data_actions=rights.KEY_DECRYPTS)
         self._uses = self._role("state-uses", "Seal and open secrets of stacks", data_actions=rights.KEY_USES)
         self._keeps = self._role("state-keeps", "Keep the state of stacks", data_actions=rights.STATE)
-        self._beyond = self._beyond_groups()
+        self._beyond = self._beyond_groups(
+            "beyond", "What an environment sets outside its resource group", rights.BEYOND
+        )
         self.plan = self._planner(groups).client
         self.apply = {environment: self._applier(environment, group).client for environment, group in groups.items()}
         self.providers = dict.fromkeys(("plan", *args.environments), pulumi.Output.from_input(account.tenant))
@@ -88,7 +92,13 @@ class Deployer(pulumi.ComponentResource):
         reader = built_in(READER, self._account)
         for environment, group in groups.items():
             self._grant(planner, "look", environment, reader, group.id)
+            for name, cluster in (("find", CLUSTER_USER), ("read", CLUSTER_READER)):
+                self._grant(planner, name, f"{environment}-cluster", built_in(cluster, self._account), group.id)
+            self._grant(planner, "look", f"{environment}-certificate", reader, self._certificates[environment])
         self._grant(planner, "look", "account", reader, self._account.group_id)
+        self._grant(planner, "look", "domain", reader, self._zone)
+        looks = self._beyond_groups("beyond-looks", "What a plan reads outside resource groups", rights.BEYOND_READS)
+        self._grant(planner, "look", "beyond", looks, self._subscription())
         return planner
 
     def _applier(self, environment: str, group: resources.ResourceGroup) -> Identity:
@@ -150,19 +160,17 @@ class Deployer(pulumi.ComponentResource):
     def _role(self, name: str, description: str, *, data_actions: Sequence[str]) -> pulumi.Output[str]:
         return role(name, description, data_actions=data_actions, account=self._account, ctx=self._ctx, parent=self)
 
-    def _beyond_groups(self) -> pulumi.Output[str]:
+    def _beyond_groups(self, name: str, description: str, actions: Sequence[str]) -> pulumi.Output[str]:
         """The little that an environment sets outside its group: records of flows, scans, the trail of the account."""
         return authorization.RoleDefinition(
-            "beyond",
-            role_definition_id=self._account.made_id(self._ctx, "role", "beyond"),
-            role_name=self._ctx.unique_name("beyond", ROLE),
+            name,
+            role_definition_id=self._account.made_id(self._ctx, "role", name),
+            role_name=self._ctx.unique_name(name, ROLE),
             role_type="CustomRole",
-            description="What an environment sets outside its resource group",
+            description=description,
             scope=self._subscription(),
             assignable_scopes=[self._subscription()],
-            permissions=[
-                {"actions": list(rights.BEYOND), "data_actions": [], "not_actions": [], "not_data_actions": []}
-            ],
+            permissions=[{"actions": list(actions), "data_actions": [], "not_actions": [], "not_data_actions": []}],
             opts=self._child,
         ).id
 

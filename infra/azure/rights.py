@@ -36,6 +36,8 @@ BEYOND = (
     "Microsoft.Security/pricings/read",
     "Microsoft.Security/pricings/write",
 )
+# What a plan reads of the same, to see whether it is still as it was deployed.
+BEYOND_READS = tuple(action for action in BEYOND if action.endswith("/read"))
 # The roles that the parts of an environment give to its workloads: Azure's own, and ours by their names.
 BUILT_IN = (ACR_PULL, BLOB_CONTRIBUTOR, BLOB_READER, KEY_ENCRYPTION_USER, QUEUE_SENDER, VAULT_CONTRIBUTOR)
 OURS = (
@@ -75,7 +77,7 @@ def gives_only(roles: Sequence[str]) -> str:
 def keeps_only(stack: str) -> str:
     """The state of one stack (`PROJECT/ENVIRONMENT`), where Pulumi keeps it in a bucket; others' is not to be read."""
     paths = [f".pulumi/stacks/{stack}.{end}" for end in ("json", "json.bak", "pulumi-tags")]
-    paths += [f".pulumi/{kept}/{stack}/*" for kept in ("backups", "history")]
+    paths += [f".pulumi/{kept}/{stack}/*" for kept in ("backups", "history", "journal")]
     paths += [f".pulumi/locks/organization/{stack}/*", ".pulumi/meta.yaml"]
     lists = f"ActionMatches{{'{BLOBS}/read'}} AND SubOperationMatches{{'Blob.List'}}"
     one_of = " OR ".join(f"@Resource[{BLOBS}:path] StringLike '{path}'" for path in paths)

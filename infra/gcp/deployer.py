@@ -19,6 +19,7 @@ STATE = (
     ".pulumi/stacks/{stack}.",
     ".pulumi/history/{stack}/",
     ".pulumi/backups/{stack}/",
+    ".pulumi/journal/{stack}/",
     ".pulumi/locks/organization/{stack}/",
 )
 META = ".pulumi/meta.yaml"

@@ -11,7 +11,7 @@ PLAN_ROLES = (
     "roles/cloudkms.viewer",
     "roles/cloudscheduler.viewer",
     "roles/compute.viewer",
-    "roles/container.clusterViewer",
+    "roles/container.viewer",  # and what runs on clusters, but no secrets
     "roles/dns.reader",
     "roles/eventarc.viewer",
     "roles/file.viewer",

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from infra.azure.names import Account
-from infra.azure.policy import SECRETS_USER
+from infra.azure.policy import CLUSTER_READER, CLUSTER_USER, READER, SECRETS_USER
 from infra.azure.rights import BEYOND, BUILT_IN, OURS, grantable
 from infra.context import Context
 from localcloud.evaluation import evaluate
@@ -112,10 +112,20 @@ def test_an_apply_identity_may_let_others_read_the_one_secret_that_is_its_certif
 
 def test_the_plan_identity_looks_and_opens_secrets_and_changes_nothing(plan: Planned) -> None:
     found = grants(plan, "plan")
-    assert sorted(found) == ["look-account", "look-dev", "look-prod", "open-state-key", "read-state"]
-    for name in ("look-account", "look-dev", "look-prod"):
-        assert found[name]["roleDefinitionId"].endswith("/acdd72a7-3385-48ef-bd42-f606fba81ae7")  # Reader
-        assert "/resourceGroups/" in found[name]["scope"]
+    readers = {name for name, grant in found.items() if grant["roleDefinitionId"].endswith(READER)}
+    assert readers == {
+        *("look-account", "look-dev", "look-prod", "look-dev-certificate", "look-prod-certificate", "look-domain"),
+    }
+    assert all("/resourceGroups/" in found[name]["scope"] for name in readers)
+    clusters = {f"{verb}-{environment}-cluster" for verb in ("find", "read") for environment in ("dev", "prod")}
+    assert found.keys() - readers - clusters == {"look-beyond", "open-state-key", "read-state"}
+    for environment in ("dev", "prod"):
+        assert found[f"find-{environment}-cluster"]["roleDefinitionId"].endswith(CLUSTER_USER)
+        assert found[f"read-{environment}-cluster"]["roleDefinitionId"].endswith(CLUSTER_READER)
+    beyond = permissions(plan, found["look-beyond"]["roleDefinitionId"])
+    assert set(beyond["actions"]) == {action for action in BEYOND if action.endswith("/read")}
+    assert len(beyond["actions"]) == 4
+    assert beyond["dataActions"] == []
     assert found["read-state"]["roleDefinitionId"].endswith("/2a2b9908-6ea1-4ae2-8e65-a410df84e7d1")  # Blob reader
     opens = permissions(plan, found["open-state-key"]["roleDefinitionId"])
     assert opens["actions"] == []
@@ -162,6 +172,7 @@ def test_an_apply_identity_keeps_its_own_state_alone(plan: Planned) -> None:
         ".pulumi/stacks/groundwork/dev.pulumi-tags",
         ".pulumi/backups/groundwork/dev/*",
         ".pulumi/history/groundwork/dev/*",
+        ".pulumi/journal/groundwork/dev/*",
         ".pulumi/locks/organization/groundwork/dev/*",
         ".pulumi/meta.yaml",
     ]
