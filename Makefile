@@ -67,7 +67,7 @@ lint: install-dev ## Look for mistakes: code, types, shell scripts, secrets, wor
 	$(BIN)/ruff check --quiet --output-format concise && echo "  ✓  lint"
 	$(BIN)/mypy --no-error-summary && echo "  ✓  types"
 	$(BIN)/shellcheck $(SHELL_SCRIPTS) && echo "  ✓  shell scripts"
-	git ls-files -z | xargs -0 .ci/secrets && echo "  ✓  no secrets"
+	git ls-files -z | xargs -0 -P 2 -n 300 .ci/secrets && echo "  ✓  no secrets"
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-actions .github/actions/*/action.yml
 	$(BIN)/zizmor --offline --quiet --no-progress --persona=auditor .github && echo "  ✓  workflows"
