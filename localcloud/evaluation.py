@@ -119,6 +119,8 @@ class _Evaluator:
         self, registration: Registration, id_: str, outputs: Properties, paths: frozenset[str]
     ) -> tuple[str, Properties]:
         declared = {name: value for name, value in vars(registration).items() if name != "aliases"}
+        if registration.aliases:  # whoever compares two plans must know what was renamed
+            declared["options"] = {**registration.options, "aliases": sorted(registration.aliases)}
         planned = Planned(**declared, outputs=outputs, synthetic=paths, id=id_)
         with self._lock:
             self.resources.append(planned)

@@ -241,6 +241,29 @@ def test_a_component_is_no_custom_resource_and_the_parent_of_its_own(tmp_path: P
     assert document["resources"][0]["custom"] is False
 
 
+def test_a_resource_tells_the_urns_that_it_had_before_its_parents_too(tmp_path: Path) -> None:
+    document = planned(
+        tmp_path,
+        """
+        import pulumi
+        import pulumi_random as random
+
+        parent = pulumi.ComponentResource(
+            "tests:index:Pair", "new", opts=pulumi.ResourceOptions(aliases=[pulumi.Alias(name="old")])
+        )
+        random.RandomPet(
+            "pet", opts=pulumi.ResourceOptions(parent=parent, aliases=[pulumi.Alias(parent=pulumi.ROOT_STACK_RESOURCE)])
+        )
+        random.RandomPet("plain")
+        """,
+    )
+    prefix = "urn:pulumi:dev::planned::"
+
+    assert named(document, "new")["options"]["aliases"] == [f"{prefix}tests:index:Pair::old"]
+    assert f"{prefix}random:index/randomPet:RandomPet::pet" in named(document, "pet")["options"]["aliases"]
+    assert "aliases" not in named(document, "plain")["options"]
+
+
 def test_a_resource_tells_the_line_that_declares_it(tmp_path: Path) -> None:
     source = dedent(RANDOM)
     document = planned(tmp_path, RANDOM)
