@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,8 +40,8 @@ class StackPreview:
     base_plan: plans.Plan | None
     head_digest: str | None
     base_digest: str | None
-    head_findings: Any
-    base_findings: Any
+    head_findings: Mapping[str, Any] | None
+    base_findings: Mapping[str, Any] | None
 
     @property
     def touched(self) -> bool:
@@ -50,12 +50,25 @@ class StackPreview:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """A plan that could not be made: the stack, the side, and what the program said."""
+
+    stack: str
+    side: str
+    message: str
+
+
+@dataclass(frozen=True)
 class Preview:
-    """What a change does to every stack. `head` and `base` are the commits that the preview says it compared."""
+    """What a change does to every stack. `head` and `base` are the commits that the preview says it compared.
+
+    A stack whose plan with the change could not be made is among `failures` alone.
+    """
 
     head: str
     base: str
     stacks: Mapping[str, StackPreview]
+    failures: tuple[Failure, ...] = ()
 
 
 def read(archive: bytes) -> Preview:
@@ -71,7 +84,18 @@ def read(archive: bytes) -> Preview:
     stacks = {row["stack"]: _stack(row, files) for row in manifest["stacks"]}
     if files:
         raise RolloutError(f"The archive has {shown(min(files))}, but {MANIFEST} says nothing of it.")
-    return Preview(head=manifest["head"], base=manifest["base"], stacks=stacks)
+    return Preview(manifest["head"], manifest["base"], stacks, _failures(manifest, stacks))
+
+
+def _failures(manifest: Mapping[str, Any], stacks: Mapping[str, StackPreview]) -> tuple[Failure, ...]:
+    failures = tuple(Failure(**row) for row in manifest.get("failures", []))
+    for failure in failures:
+        row = stacks.get(failure.stack)
+        if row and (failure.side == "head" or row.base_digest is not None):
+            raise RolloutError(
+                f"{MANIFEST} says of {shown(failure.stack)} both that it has a plan and that it has none."
+            )
+    return failures
 
 
 def _manifest(content: bytes | None) -> dict[str, Any]:
@@ -109,7 +133,7 @@ def _stack(row: Mapping[str, Any], files: dict[str, bytes]) -> StackPreview:
     )
 
 
-def _side(stack: str, side: str, files: dict[str, bytes]) -> tuple[plans.Plan | None, Any]:
+def _side(stack: str, side: str, files: dict[str, bytes]) -> tuple[plans.Plan | None, Mapping[str, Any] | None]:
     """The plan and the findings of a side: both or neither."""
     content, findings = files.pop(f"plans/{stack}.{side}.json", None), files.pop(f"policies/{stack}.{side}.json", None)
     if (content is None) != (findings is None):
@@ -121,7 +145,10 @@ def _side(stack: str, side: str, files: dict[str, bytes]) -> tuple[plans.Plan | 
     if plan["stack"] != stack:
         raise RolloutError(f"{where} is a plan of another stack.")
     where = f"What the policies say of the {side} side of {shown(stack)}"
-    return plan, conforming(untrusted.parse(findings, where), "findings.schema.json", where)
+    told = conforming(untrusted.parse(findings, where), "findings.schema.json", where)
+    if told["stack"] != stack:
+        raise RolloutError(f"{where} is about another stack.")
+    return plan, told
 
 
 def conforming(document: Any, schema: str, where: str) -> Any:
@@ -135,6 +162,16 @@ def conforming(document: Any, schema: str, where: str) -> Any:
     return document
 
 
+def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[jsonschema.ValidationError]:
+    # In JSON Schema `$` is the end of a text; in Python also the place before a line break at its end.
+    strict = pattern[:-1] + r"\Z" if pattern.endswith("$") else pattern
+    if isinstance(value, str) and not re.search(strict, value):
+        yield jsonschema.ValidationError("does not match")
+
+
+_Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"pattern": _pattern})
+
+
 @functools.cache
-def _validator(schema: str) -> jsonschema.Draft202012Validator:
-    return jsonschema.Draft202012Validator(json.loads(Path(__file__).with_name(schema).read_text(encoding="utf-8")))
+def _validator(schema: str) -> Any:
+    return _Validator(json.loads(Path(__file__).with_name(schema).read_text(encoding="utf-8")))
