@@ -62,8 +62,9 @@ class Ran:
 
     @property
     def text(self) -> str:
-        """What was printed, for people."""
-        return "\n".join(f"{line.get('jobID', '')}: {line['msg'].rstrip()}" for line in self.lines)
+        """What was printed, for people, but for what act says of where it found an action."""
+        told = [line for line in self.lines if not line["msg"].startswith("LocalRepositoryCache")]
+        return "\n".join(f"{line.get('jobID', '')}: {line['msg'].rstrip()}" for line in told)
 
     def steps(self, job: str) -> dict[str, str]:
         """A job's steps that ran → success, failure or skipped."""
@@ -87,6 +88,8 @@ class Machine:
     runs: int = 0
 
     def __post_init__(self) -> None:
+        if self.folder.exists() and any(self.folder.iterdir()):
+            return  # a copy
         for path in (self.origin, self.held / "artifacts", self.folder / "bin", self.folder / "home"):
             path.mkdir(parents=True)
         (self.held / "log").touch()
@@ -150,6 +153,12 @@ class Machine:
         self.git("merge", "--quiet", "--no-ff", "--message", f"Merge {branch}", branch)
         return self.git("rev-parse", "HEAD")
 
+    def copy(self, folder: Path, github: FakeGitHub) -> Machine:
+        """Another machine that goes on from here, with another GitHub."""
+        shutil.copytree(self.folder, folder, symlinks=True, ignore=shutil.ignore_patterns("home"))
+        (folder / "home").mkdir()
+        return Machine(folder, github, dict(self.variables), self.runs)
+
     def run(self, event: str, workflow: str, payload: dict[str, Any], at: str, **options: str) -> Ran:
         """Runs a workflow for an event at a commit or branch, which is checked out. options: inputs of a dispatch."""
         self.git("checkout", "--quiet", "--detach", at)
@@ -162,8 +171,9 @@ class Machine:
         command += ["-P", f"{reading.RUNNER}=-self-hosted", "--eventpath", str(told), "--actor", "someone"]
         command += ["--no-skip-checkout", "--no-cache-server", "--container-daemon-socket", "-"]
         command += ["--secret", f"GITHUB_TOKEN={self.github.token}"]
-        for action, stub in self.stubs.items():
-            command += ["--local-repository", f"{self.server}/{action}={stub}"]
+        for match, _ in _of_others():
+            stub = self.folder / "stubs" / match[1].replace("/", "+")
+            command += ["--local-repository", f"{self.server}/{match[1]}@{match[3]}={stub}"]
         for name, value in self._environment().items():
             command += ["--env", f"{name}={value}"]
         for name, value in self.variables.items():
@@ -197,26 +207,25 @@ class Machine:
         """An action for each of others that is used, with the inputs that it is given anywhere."""
         every = {"name", "path", "pattern", "ref", "fetch-depth", "merge-multiple", "if-no-files-found"}
         every |= {"subject-path", "subject-name", "subject-digest"}
-        self.stubs: dict[str, Path] = {}
-        for file in [*reading.workflows().values(), *reading.actions().values()]:
-            for _, step in file.steps:
-                match = reading.PINNED.match(step.get("uses", ""))
-                if not match:
-                    continue
-                folder = self.folder / "stubs" / match[1].replace("/", "+")
-                self.stubs[f"{match[1]}@{match[3]}"] = folder
-                (folder / match[2].strip("/")).mkdir(parents=True, exist_ok=True)
-                asked = every | set(step.get("with", {}))
-                script = f'"{sys.executable}" "{STUB}" action {match[1]} "$GIVEN"'
-                action = {
-                    "name": match[1],
-                    "inputs": {name: {"required": False, "default": ""} for name in sorted(asked)},
-                    "runs": {
-                        "using": "composite",
-                        "steps": [{"shell": "bash", "env": {"GIVEN": "${{ toJSON(inputs) }}"}, "run": script}],
-                    },
-                }
-                (folder / match[2].strip("/") / "action.yml").write_text(json.dumps(action))
+        for match, step in _of_others():
+            folder = self.folder / "stubs" / match[1].replace("/", "+") / match[2].strip("/")
+            folder.mkdir(parents=True, exist_ok=True)
+            known = folder / "action.yml"
+            asked = (
+                every
+                | set(step.get("with", {}))
+                | set(json.loads(known.read_text())["inputs"] if known.exists() else ())
+            )
+            script = f'"{sys.executable}" "{STUB}" action {match[1]} "$GIVEN"'
+            action = {
+                "name": match[1],
+                "inputs": {name: {"required": False, "default": ""} for name in sorted(asked)},
+                "runs": {
+                    "using": "composite",
+                    "steps": [{"shell": "bash", "env": {"GIVEN": "${{ toJSON(inputs) }}"}, "run": script}],
+                },
+            }
+            known.write_text(json.dumps(action))
 
     def _make_repository(self) -> None:
         shutil.copytree(reading.GITHUB, self.origin / ".github")
@@ -242,6 +251,13 @@ class Machine:
         self.git("commit", "--quiet", "--message", "Begin")
         for row in rows:
             self.git("branch", "--force", row.branch) if row.branch != "main" else None
+
+
+def _of_others() -> list[tuple[re.Match[str], dict[str, Any]]]:
+    """Every step that uses an action of others: (action, path in it, commit), and the step."""
+    files = [*reading.workflows().values(), *reading.actions().values()]
+    steps = [step for file in files for _, step in file.steps]
+    return [(match, step) for step in steps if (match := reading.PINNED.match(step.get("uses", "")))]
 
 
 def found() -> bool:

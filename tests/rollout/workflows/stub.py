@@ -2,8 +2,8 @@
 
 `stub.py action NAME INPUTS_AS_JSON`: an action of others. `stub.py command NAME WORD…`: a program that is not here, or
 that must not do here what it does on a runner. Each use is a line of $STUB_HELD/log. Check-outs, uploads and downloads
-do the work of the real ones, between the repository $STUB_ORIGIN, the workspace and $STUB_HELD/artifacts. What is signed
-is remembered by its hash in $STUB_HELD/signed, and only that is verified. `pulumi` is localcloud.
+do the work of the real ones, between the repository $STUB_ORIGIN, the workspace and $STUB_HELD/artifacts. Whatever is
+signed is remembered by its hash in $STUB_HELD/signed, and only that is verified. `pulumi` is localcloud.
 """
 
 from __future__ import annotations
