@@ -301,9 +301,6 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-C", "--cwd", type=Path, default=Path(), metavar="DIR", help="the project's directory")
     parser.add_argument("--engine", choices=sorted(ENGINES), default="pulumi")
     parser.add_argument("-c", "--config", action="append", default=[], metavar="KEY=VALUE", help="a setting to use")
-    parser.add_argument(
-        "--smoke-url", default="", metavar="URL", help="where the service answers, if it can be reached"
-    )
     parser.add_argument("--unsigned", action="store_true", help="believe records that nobody signed (a laptop)")
     parser.add_argument("--map", type=Path, default=branches.MAP, help="the file to read for .github/branches.yaml")
 

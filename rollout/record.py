@@ -123,16 +123,20 @@ def read(path: Path) -> Record:
     """
     try:
         if path.is_symlink() or not path.is_file():
-            raise RolloutError(f"{shown(str(path))} is no plain file, and so no record.")
+            raise RolloutError(f"{_where(path)} is no plain file, and so no record.")
         with path.open("rb") as file:
             content = file.read(LARGEST + 1)
     except OSError as error:
-        raise RolloutError(f"{shown(str(path))} cannot be read: {error.strerror}.") from error
+        raise RolloutError(f"{_where(path)} cannot be read: {error.strerror}.") from error
     if len(content) > LARGEST:
-        raise RolloutError(f"{shown(str(path))} has over {LARGEST:,} bytes; no record has.")
-    document = untrusted.parse(content, shown(str(path)))
-    _check(document, shown(str(path)))
+        raise RolloutError(f"{_where(path)} has over {LARGEST:,} bytes; no record has.")
+    document = untrusted.parse(content, _where(path))
+    _check(document, _where(path))
     return Record(path, document)
+
+
+def _where(path: Path) -> str:
+    return shown("/".join(path.parts[-2:]))
 
 
 def newest_first(records: Path, stack: str) -> Iterator[Record]:
@@ -200,22 +204,25 @@ def _verify(found: Record, known: branches.Map, repository: str) -> None:
         done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise RolloutError(
-            f"The signature of {shown(str(found.path))} cannot be verified, and without it the record is not believed: "
+            f"The signature of {_where(found.path)} cannot be verified, and without it the record is not believed: "
             f"gh {'does not answer' if isinstance(error, subprocess.TimeoutExpired) else 'cannot be run'}."
         ) from None
     if done.returncode:
         raise RolloutError(
-            f"Nobody vouches for the record {shown(str(found.path))}: no run of {WORKFLOW} on {row.branch} signed it "
+            f"Nobody vouches for the record {_where(found.path)}: no run of {WORKFLOW} on {row.branch} signed it "
             "as it is. Find out who put it there; nothing is done with it."
         )
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `record`."""
-    parser.add_argument("action", choices=("push", "fetch"), help="keep a record on its branch, or get all that are")
-    parser.add_argument("--records", type=Path, required=True, metavar="DIR", help="the records, checked out")
-    parser.add_argument("file", nargs="?", type=Path, metavar="RECORD.json", help="the one to keep")
-    parser.add_argument("--remote", default="", help="the repository's address; by default GitHub's, or git's `origin`")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for action, text in (("push", "keep a record on its branch"), ("fetch", "get all that are on it")):
+        command = actions.add_parser(action, help=text)
+        command.add_argument("--records", type=Path, required=True, metavar="DIR", help="the directory of records")
+        command.add_argument("--remote", default="", help="the repository; by default GitHub's, or git's `origin`")
+        if action == "push":
+            command.add_argument("file", type=Path, metavar="RECORD.json", help="the one to keep")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -224,8 +231,6 @@ def run(options: argparse.Namespace) -> int:
     if options.action == "fetch":
         record_branch.fetch(remote, options.records)
         return 0
-    if options.file is None:
-        raise RolloutError("Name the record to push: record push --records DIR RECORD.json")
     found = read(options.file)
     name = file_name(found.statement)
     record_branch.push(remote, name, options.file.read_bytes(), options.records)

@@ -23,6 +23,7 @@ from rollout.github import Api
 WORKFLOW = ".github/workflows/comment.yml"
 FILE = re.compile(r"reviewed\.json")
 LARGEST = 1_000_000  # bytes of the download
+Base = Callable[[str], str | None]
 AGAIN = "Have it reviewed again: bring the pull request up to date with its base and wait for the comment."
 
 
@@ -108,7 +109,7 @@ def _read(archive: bytes) -> Review:
     return Review(document["pullRequest"], document["head"], document["base"], document["stacks"])
 
 
-def compare(review: Review, stack: str, own: str, base: Callable[[str], str | None]) -> None:
+def compare(review: Review, stack: str, own: str, base: Base) -> None:
     """Whether the plan about to be applied is the one that was shown, against the base that was shown.
 
     :param own: digest of the commit's own plan
