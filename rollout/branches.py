@@ -91,8 +91,8 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for key in keys:
-            if not isinstance(key, str) or keys.count(key) > 1:
-                raise RolloutError(f"the key {shown(key)} is given twice or is no text")
+            if keys.count(key) > 1:
+                raise RolloutError(f"the key {shown(key)} is given twice")
         return super().construct_mapping(node, deep)
 
 

@@ -64,9 +64,8 @@ def members(archive: bytes, allowed: re.Pattern[str]) -> dict[str, bytes]:
 def _check_entries(entries: list[zipfile.ZipInfo], allowed: re.Pattern[str]) -> None:
     seen: set[str] = set()
     for entry in entries:
-        # What stood there before zipfile cut the name at a NUL and mended its slashes.
-        name = entry.orig_filename
-        if name != entry.filename or not allowed.fullmatch(name):
+        name = entry.orig_filename  # as it stands there; zipfile cuts `filename` at a NUL
+        if not allowed.fullmatch(name):
             raise RolloutError(f"The archive has a file that none is to have, {shown(name)}.")
         if name.casefold() in seen:
             raise RolloutError(f"The archive has two files {shown(name)}.")

@@ -506,7 +506,7 @@ class FakeGitHub:
 
     def _list_issues(self, *, query: Row, body: Any) -> _Page:
         state = query.get("state", "open")
-        pulls = [row | {"pull_request": {}, "body": "", "labels": []} for row in self.pulls]
+        pulls = [{"body": "", "labels": []} | row | {"pull_request": {}} for row in self.pulls]
         rows = [row for row in [*self.issues, *pulls] if state == "all" or row["state"] == state]
         if "creator" in query:
             rows = [row for row in rows if row["user"]["login"] == query["creator"]]
@@ -629,6 +629,7 @@ class _Handler(BaseHTTPRequestHandler):
     github: FakeGitHub
     protocol_version = "HTTP/1.1"
     timeout = 30
+    disable_nagle_algorithm = True  # or each answer waits 40 ms for the client's acknowledgement
 
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

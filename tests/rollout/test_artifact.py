@@ -1,8 +1,10 @@
 """Artifacts as strangers make them: the honest are read, all others refused in a sentence, and nothing is written."""
 
+import io
 import json
 import stat
 import tracemalloc
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -82,6 +84,7 @@ ARCHIVES: dict[str, tuple[Callable[[], bytes], str]] = {
     "backslashes": (lambda: zipped(honest() | {"plans\\dev.head.json": b"{}"}), "none is to have"),
     "a drive letter": (lambda: zipped(honest() | {"C:/preview.json": b"{}"}), "none is to have"),
     "a file nobody expects": (lambda: zipped(honest() | {"README.md": b"hello"}), "none is to have"),
+    "a file whose name only begins well": (lambda: zipped(honest() | {"plans/dev.head.json.exe": b""}), "none is to"),
     "an archive in the archive": (lambda: zipped(honest() | {"plans.zip": zipped(honest())}), "none is to have"),
     "a folder": (lambda: zipped(honest() | {"plans/": b""}), "none is to have"),
     "a folder with the name of a file": (
@@ -273,6 +276,28 @@ def test_an_honest_preview_is_read_and_its_digests_are_those_of_its_plans() -> N
     assert dev.touched
     assert not prod.touched
     assert prod.head_digest == prod.base_digest == plans.digest(of_stack(WITHOUT, "prod"))
+
+
+def test_an_archive_as_the_upload_streams_it_is_read() -> None:
+    class Stream(io.RawIOBase):  # cannot go back, so that sizes and checksums stand behind each file
+        written = b""
+
+        def writable(self) -> bool:
+            return True
+
+        def write(self, content: Any) -> int:
+            self.written += bytes(content)
+            return len(content)
+
+    stream = Stream()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as opened:
+        for name, content in honest().items():
+            info = zipfile.ZipInfo(name)
+            info.external_attr = (stat.S_IFREG | 0o644) << 16
+            info.compress_type = zipfile.ZIP_DEFLATED
+            opened.writestr(info, content)
+    assert zipfile.ZipFile(io.BytesIO(stream.written)).infolist()[0].flag_bits & 0x8
+    assert read(stream.written).stacks["dev"].touched
 
 
 def test_stacks_that_come_and_go_are_read() -> None:

@@ -24,7 +24,7 @@ HOSTILE = "</details><img src=x>`|@everyone [x](http://evil.example)\n# h"
 
 @pytest.fixture
 def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGitHub]:
-    with FakeGitHub() as fake:
+    with FakeGitHub(token="ghsTheTokenOfThisTest") as fake:
         for name, value in fake.environment.items():
             monkeypatch.setenv(name, value)
         monkeypatch.delenv("GITHUB_RUN_ID", raising=False)
@@ -124,17 +124,25 @@ def test_no_result_at_all_is_an_error(github: FakeGitHub, tmp_path: Path) -> Non
 
 
 def test_the_issue_is_found_behind_many_others_and_impostors(github: FakeGitHub, tmp_path: Path) -> None:
+    quoted = github.add_issue("A digest of all issues", f"Quoted:\n{MARKER}\n")
     run(tmp_path, drift("dev"), drift("prod", "models"))
-    number = github.issues[0]["number"]
+    number = github.issues[1]["number"]
+    assert quoted["body"] == f"Quoted:\n{MARKER}\n"
     for count in range(150):
         github.add_issue(f"Another {count}", "text")
     github.add_issue(TITLE, f"{MARKER}\nI am not the one", user="stranger")
-    github.add_issue("A digest", f"Quoted: {MARKER}\n", labels=["drift"])
     github.add_pull()
     assert run(tmp_path, drift("dev", "images"), drift("prod")) == 0
     changed = [row for row in github.issues if "images" in row["body"]]
     assert [row["number"] for row in changed] == [number]
     assert len(github.issues) == 153
+
+
+def test_a_pull_request_of_the_bot_with_the_marker_is_no_issue(github: FakeGitHub, tmp_path: Path) -> None:
+    github.add_pull()
+    github.pulls[0] |= {"user": github.user, "body": f"{MARKER}\n"}
+    assert run(tmp_path, drift("dev"), drift("prod", "models")) == 0
+    assert [row["number"] for row in github.issues] == [2]
 
 
 def test_an_impostor_s_issue_is_left_alone(github: FakeGitHub, tmp_path: Path) -> None:
