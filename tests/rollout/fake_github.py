@@ -506,7 +506,7 @@ class FakeGitHub:
 
     def _list_issues(self, *, query: Row, body: Any) -> _Page:
         state = query.get("state", "open")
-        pulls = [{"body": "", "labels": []} | row | {"pull_request": {}} for row in self.pulls]
+        pulls: list[Row] = [{"body": "", "labels": []} | row | {"pull_request": {}} for row in self.pulls]
         rows = [row for row in [*self.issues, *pulls] if state == "all" or row["state"] == state]
         if "creator" in query:
             rows = [row for row in rows if row["user"]["login"] == query["creator"]]
