@@ -96,7 +96,8 @@ class FakeGitHub:
     comments    pull request or issue number → rows, oldest first
     approvals   run id → rows of `GET /actions/runs/ID/approvals`
     commits     SHA → numbers of the pull requests that it came with
-    compares    "BASE...HEAD" → "ahead", "behind", "identical", "diverged"; absent: 404
+    compares    "BASE...HEAD" → "ahead", "behind", "identical", "diverged"; absent: "identical" for the base of a pull
+                request and its branch, otherwise 404
     answers     "GET /path?query" or "GET /path", under the repository or from the root → any JSON, before all others
     faults      {"method", "path" (a regular expression searched in the path), "status", "times", "headers", and
                 "message" or "content"}; "times" is counted down. With "after": true the request is done all the same.
@@ -467,7 +468,8 @@ class FakeGitHub:
         return _Page([row for row in self.pulls if row["number"] in numbers or row["head"]["sha"] == sha])
 
     def _compare(self, base: str, head: str, *, query: Row, body: Any) -> tuple[int, Row, bytes]:
-        status = self.compares.get(f"{base}...{head}")
+        tip = any((pull["base"]["sha"], pull["base"]["ref"]) == (base, head) for pull in self.pulls)
+        status = self.compares.get(f"{base}...{head}", "identical" if tip else None)
         if status is None:
             raise RefusedError(404, "Not Found")
         return _json(200, {"status": status, "commits": [], "files": []})
