@@ -22,6 +22,10 @@ PAUSE = 5.0  # seconds between two looks at how far an import is
 TIMEOUT = (10, 60)  # seconds to connect, and between two pieces of an answer
 
 
+class UnansweredError(RolloutError):
+    """A cloud gave no answer for now: it can be asked again."""
+
+
 def token(cloud: str) -> str:
     """A short-lived token of GCP or Azure. Raises RolloutError where nobody is logged in."""
     try:
@@ -49,13 +53,16 @@ def ask(cloud: str, path: str, query: Mapping[str, str] | None = None) -> dict[s
     """What GCP's or Azure's REST interface answers to a GET; {} where that is empty.
 
     :param path: a resource's id, as the state has it
-    :raises RolloutError: it refuses, does not answer, or answers with what is no JSON object
+    :raises UnansweredError: it does not answer, or says that it cannot for now
+    :raises RolloutError: it refuses, or answers with what is no JSON object
     """
     response = _send(cloud, "GET", BASES[cloud] + path.lstrip("/"), None, query or {})
     try:
         content = response.json() if response.content else {}
     except requests.RequestException:
         content = None
+    if response.status_code == requests.codes.too_many_requests or response.status_code >= 500:
+        raise UnansweredError(f"{cloud} answers {response.status_code} about {path}")
     if not response.ok:
         said = content.get("error", {}).get("message", "") if isinstance(content, dict) else ""
         raise RolloutError(f"{cloud} answers {response.status_code} about {path}: {str(said)[:200]}")
@@ -76,7 +83,7 @@ def _send(
             method, url, params=query, json=body, headers=headers, timeout=TIMEOUT, allow_redirects=False
         )
     except requests.RequestException as error:
-        raise RolloutError(f"{cloud} does not answer ({type(error).__name__}). Run this again.") from None
+        raise UnansweredError(f"{cloud} does not answer ({type(error).__name__}). Run this again.") from None
 
 
 def aws(service: str, region: str) -> Any:

@@ -26,8 +26,7 @@ REGISTRIES = (
     "gcp:artifactregistry/repository:Repository",
     "azure-native:containerregistry:Registry",
 )
-HOST = re.compile(r"[a-z0-9.-]+(:\d+)?")
-REPOSITORY = re.compile(r"[a-z0-9.-]+(:\d+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+")
+REPOSITORY = re.compile(r"[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+")
 SECONDS = 900  # that copying one image may take
 
 

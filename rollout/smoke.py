@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import requests
+from botocore.exceptions import BotoCoreError, ClientError
 
 from rollout import clouds
 from rollout.engine import Engine
@@ -50,11 +51,22 @@ def check(
         looks[f"the service {smoke_url}"] = _answers(smoke_url.rstrip("/"))
     ends = clock() + SECONDS
     for what, look in looks.items():
-        while why := look():
+        while why := _looked(what, look):
             if clock() >= ends:
                 raise RolloutError(f"{what} does not serve {engine.release[:19]}… after {SECONDS:.0f} s: {why}.")
             sleep(PAUSE)
     return ", ".join(looks) or f"{len(rows)} resources are in the state, and nothing to be asked"
+
+
+def _looked(what: str, look: Look) -> str:
+    try:
+        return look()
+    except clouds.UnansweredError as error:
+        return str(error)
+    except ClientError as error:
+        raise RolloutError(f"AWS refuses to say how {what} is: {error.response['Error']['Code']}.") from error
+    except BotoCoreError as error:
+        return f"AWS does not answer ({type(error).__name__})"
 
 
 def _services(rows: list[dict[str, Any]], release: str) -> Iterator[tuple[str, Look]]:
