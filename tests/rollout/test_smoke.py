@@ -293,7 +293,7 @@ def test_a_cloud_that_refuses_is_a_sentence(cloud: FakeCloud, answer: Any, why: 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_cloud_that_is_out_of_order_for_a_moment_is_asked_again(cloud: FakeCloud, status: int) -> None:
-    answers = iter([(status, {}, {}), (200, {}, service())])
+    answers: Iterator[Any] = iter([(status, {}, {}), (200, {}, service())])
     cloud.answers[f"GET /{RUN}"] = lambda: next(answers)
     check(FakeEngine(CLOUD_RUN))
     cloud.answers[f"GET /{RUN}"] = (status, {}, {})
@@ -315,7 +315,7 @@ def test_aws_that_refuses_is_a_sentence_and_aws_that_does_not_answer_is_asked_ag
     monkeypatch.setattr(aws, "describe_services", describe)
     check(FakeEngine(ECS))
     errors.append(ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "DescribeServices"))
-    with pytest.raises(RolloutError, match="AWS refuses to say how predict is: AccessDenied"):
+    with pytest.raises(RolloutError, match=r"AWS refuses to say how predict \(aws\) is: AccessDenied"):
         check(FakeEngine(ECS))
 
 
