@@ -71,7 +71,7 @@ def serving(fake: Fake) -> Iterator[Fake]:
             if answer.status != 304:
                 self.wfile.write(answer.body)
 
-        do_PUT = do_POST = do_GET  # noqa: N815 - what the base class calls
+        do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815 - what the base class calls
 
         def log_message(self, *_: Any) -> None:
             pass

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from rollout import branches as rollout_branches
 from stacks import branches
 from stacks.branches import BranchesError
 from stacks.settings import BootstrapSettings, SettingsError, read
@@ -123,3 +124,8 @@ def test_every_environment_with_settings_is_on_the_map() -> None:
     settings = {path.suffixes[-2].removeprefix(".") for path in ROOT.glob("Pulumi.*.yaml")}
     deployed = {stack for stack in settings if stack != "local" and not stack.startswith("bootstrap-")}
     assert set(branches.read().of) == deployed
+
+
+def test_who_trusts_and_who_deploys_read_the_same_map() -> None:
+    found = rollout_branches.read()
+    assert branches.read() == branches.Branches(found.default, {row.environment: row.branch for row in found.rows})
