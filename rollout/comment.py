@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from rollout import artifact, branches, markdown, render, sticky, untrusted
+from rollout import artifact, branches, markdown, preview_cloud, render, sticky, untrusted
 from rollout.artifact import Preview
 from rollout.errors import RolloutError
 from rollout.github import Api, field
+from rollout.preview_cloud import CloudPreview
 
 PREVIEW = ".github/workflows/preview.yml"
 CLOUD = ".github/workflows/preview-cloud.yml"
@@ -184,7 +186,7 @@ def _holds(api: Api, branch: str, commit: str) -> bool:
     return field(found, "status") in ("ahead", "identical")
 
 
-def _cloud(api: Api, source: Row, pull: Row, mapped: branches.Map) -> list[Any]:
+def _cloud(api: Api, source: Row, pull: Row, mapped: branches.Map) -> list[CloudPreview]:
     """What the Pulumi CLI found in the cloud, for the stack of the pull request's base; none for a fork's."""
     row = mapped.of_branch(str(field(pull, "base", "ref")))
     if row is None or field(pull, "head", "repo", "id") != field(pull, "base", "repo", "id"):
@@ -193,10 +195,20 @@ def _cloud(api: Api, source: Row, pull: Row, mapped: branches.Map) -> list[Any]:
     if found is None or found["conclusion"] != "success":
         return []
     try:
-        return [artifact.read_cloud(_download(api, found, f"preview-cloud-{row.stack}")[1], row.stack)]
+        return [_read_cloud(_download(api, found, f"preview-cloud-{row.stack}")[1], row.stack)]
     except RolloutError as error:
         sys.stderr.write(f"warning: the preview in the cloud is left out: {error}\n")
         return []
+
+
+def _read_cloud(archive: bytes, stack: str) -> CloudPreview:
+    """The preview in the cloud in the zip of an artifact, which the pull request's own code made, too."""
+    files = untrusted.members(archive, re.compile(re.escape(preview_cloud.FILE)))
+    document = untrusted.parse(files.get(preview_cloud.FILE, b""), preview_cloud.FILE)
+    found = CloudPreview.parse(artifact.conforming(document, "preview-cloud.schema.json", preview_cloud.FILE))
+    if found.stack != stack:
+        raise RolloutError(f"{preview_cloud.FILE} is about another stack than {stack}.")
+    return found
 
 
 def _say_failed(api: Api, source: Row, pulls: Sequence[Row]) -> str:

@@ -358,6 +358,86 @@ def test_a_preview_in_the_cloud_that_is_done_last_shows_the_newest_preview_of_it
     assert str(newer["id"]) in bodies(github)[0]
 
 
+def in_the_cloud(**more: Any) -> Row:
+    step = {"op": "delete", "urn": "urn:x", "type": "aws:s3/bucket:Bucket", "name": "lost-in-the-cloud"}
+    return {
+        "version": 1,
+        "stack": "dev",
+        "commit": "c" * 40,
+        "release": f"sha256:{'d' * 64}",
+        "changes": {"delete": 1},
+        "steps": [step | {"changed": [], "replacing": []}],
+        "omitted": 0,
+        **more,
+    }
+
+
+def cloud_run(github: FakeGitHub, content: Any, name: str = "preview-cloud-dev", **source: Any) -> Row:
+    run = github.add_run("preview-cloud.yml", **source)
+    github.add_artifact(run["id"], name, {"preview-cloud.json": json.dumps(content)})
+    return run
+
+
+def test_what_the_cloud_would_do_is_shown_whichever_run_ends_last(github: FakeGitHub, tmp_path: Path) -> None:
+    run = prepared(github)
+    assert comment(tmp_path, run) == 0
+    assert "lost-in-the-cloud" not in bodies(github)[0]
+    cloud = cloud_run(github, in_the_cloud())
+    for last in (cloud, run):
+        github.comments[1].clear()
+        assert comment(tmp_path, last) == 0
+        assert "lost-in-the-cloud" in bodies(github)[0]
+        assert reviewed(tmp_path)["head"] == HEAD
+
+
+BAD_CLOUDS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "about another stack": (in_the_cloud(stack="prod"), {}),
+    "another version": (in_the_cloud(version=2), {}),
+    "one more field": (in_the_cloud(more=1), {}),
+    "an operation with a line break": (in_the_cloud(changes={"delete\n": 1}), {}),
+    "of another head": (in_the_cloud(), {"head_sha": OLD}),
+    "of a fork": (in_the_cloud(), FORK),
+    "a run that failed": (in_the_cloud(), {"conclusion": "failure"}),
+    "a run on a push": (in_the_cloud(), {"event": "push"}),
+    "another stack's artifact": (in_the_cloud(), {"name": "preview-cloud-prod"}),
+}
+
+
+@pytest.mark.parametrize(("content", "more"), BAD_CLOUDS.values(), ids=BAD_CLOUDS.keys())
+def test_another_preview_in_the_cloud_is_left_out_and_the_preview_is_shown(
+    github: FakeGitHub, tmp_path: Path, content: Any, more: dict[str, Any]
+) -> None:
+    run = prepared(github)
+    cloud_run(github, content, **more)
+    assert comment(tmp_path, run) == 0
+    (body,) = bodies(github)
+    assert "dev" in body
+    assert "lost-in-the-cloud" not in body
+
+
+def test_a_fork_s_pull_request_shows_nothing_of_the_cloud(github: FakeGitHub, tmp_path: Path) -> None:
+    run = prepared(github, **FORK)
+    cloud_run(github, in_the_cloud(), **FORK)
+    assert comment(tmp_path, run) == 0
+    assert "lost-in-the-cloud" not in bodies(github)[0]
+
+
+def test_plans_that_could_not_be_made_are_said_and_count_as_not_reviewed(github: FakeGitHub, tmp_path: Path) -> None:
+    failures = [{"stack": "dev", "side": "head", "message": "NameError </details> @all"}]
+    document = json.dumps({"version": 1, "head": HEAD, "base": BASE, "stacks": [], "failures": failures})
+    run = prepared(github, {"preview.json": document.encode()})
+    assert comment(tmp_path, run) == 0
+    assert "dev" in bodies(github)[0]
+    assert reviewed(tmp_path) is None
+
+
+def test_no_change_is_said_in_one_line(github: FakeGitHub, tmp_path: Path) -> None:
+    assert comment(tmp_path, prepared(github, unchanged())) == 0
+    assert "No change" in bodies(github)[0]
+    assert len(bodies(github)[0].strip().split("\n")) == 2, "the marker and one line"
+    assert reviewed(tmp_path)["stacks"]["dev"]["head"] == plans.digest(WITHOUT)
+
+
 def test_no_output_holds_the_token(github: FakeGitHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     github.faults.append({"status": 403, "times": 9, "message": f"token {github.token}"})
     assert comment(tmp_path, prepared(github)) == 1
