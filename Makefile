@@ -39,6 +39,9 @@ policy: install-plan install-scanners ## Judge every stack on every cloud, and w
 	$(BIN)/python -m localcloud plan -C . $(addprefix -s ,$(STACKS)) --json | \
 	$(BIN)/python -m policies check - --complete --out "$(EVIDENCE)"
 
+bootstrap: install-deploy ## Say what must exist before the first deployment, as a script to read and to run piece by piece
+	$(BIN)/python -m rollout bootstrap $(if $(STATE),--state "$(STATE)")
+
 cost: install-plan ## Estimate what machines to train on cost: CPU, GPU, spot and on demand, an hour and a month
 	$(BIN)/python -m stacks.costs
 
@@ -126,5 +129,5 @@ help: ## This list
 	awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-23s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .NOTPARALLEL:
-.PHONY: up down preview plan policy cost install init install-workflow-tools format lint check test parity bench-up \
+.PHONY: up down preview plan policy bootstrap cost install init install-workflow-tools format lint check test parity bench-up \
 	bench-policy clean pin-dependencies upgrade-dependencies build-image push-image docker-engine help
