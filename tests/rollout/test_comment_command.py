@@ -358,6 +358,18 @@ def test_a_preview_in_the_cloud_that_is_done_last_shows_the_newest_preview_of_it
     assert str(newer["id"]) in bodies(github)[0]
 
 
+def test_runs_of_another_head_or_workflow_are_not_taken_even_if_github_lists_them(
+    github: FakeGitHub, tmp_path: Path
+) -> None:
+    cloud = github.add_run("preview-cloud.yml")
+    run = prepared(github)
+    for other in (github.add_run("preview.yml", head_sha=OLD), github.add_run("check.yml")):
+        github.add_artifact(other["id"], "preview", b"not this one")
+    github.answers["GET /actions/workflows/preview.yml/runs"] = {"workflow_runs": github.runs}
+    assert comment(tmp_path, cloud) == 0
+    assert f"/{run['id']}/artifacts/" in bodies(github)[0]
+
+
 def in_the_cloud(**more: Any) -> Row:
     step = {"op": "delete", "urn": "urn:x", "type": "aws:s3/bucket:Bucket", "name": "lost-in-the-cloud"}
     return {
