@@ -6,6 +6,7 @@ policy) is told apart, so that silence does not read as safety.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -137,7 +138,7 @@ def _azure(row: Row, type_: str, rows: Mapping[str, Row]) -> Iterator[Grant]:
         who = _of_reference(row, "principalId", rows) or text(inputs.get("principalId"))
         for action, limit in _azure_actions(text(inputs.get("roleDefinitionId")), rows):
             condition = " and ".join(part for part in (text(inputs.get("condition")), limit) if part)
-            yield Grant(who, action, text(inputs.get("scope")), condition, row["urn"])
+            yield Grant(who, action, _scope(text(inputs.get("scope"))), condition, row["urn"])
     properties = inputs.get("properties")
     for policy in listed(properties.get("accessPolicies")) if isinstance(properties, dict) else []:
         if isinstance(policy, dict) and isinstance(policy.get("permissions"), dict):
@@ -146,6 +147,12 @@ def _azure(row: Row, type_: str, rows: Mapping[str, Row]) -> Iterator[Grant]:
                     yield Grant(
                         text(policy.get("objectId")), f"{what} {text(verb)}", f"vault {label(row)}", "", row["urn"]
                     )
+
+
+def _scope(path: str) -> str:
+    """A scope without what all scopes of a stack begin with: `GROUP/TYPE/NAME…`."""
+    match = re.fullmatch(r"/subscriptions/[^/]+/resourceGroups/([^/]+)(?:/providers/[^/]+)?(/.*)?", path)
+    return f"{match[1]}{match[2] or ''}" if match else path
 
 
 def _azure_actions(definition: str, rows: Mapping[str, Row]) -> list[tuple[str, str]]:
