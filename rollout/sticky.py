@@ -67,7 +67,7 @@ def upsert(api: Api, number: int, body: str, sha: str) -> bool:
 
 
 def supersede(api: Api, number: int, current: str) -> None:
-    """Says of the comment that `current` has overtaken it, unless it is about `current`."""
+    """Says in the comment that `current` has overtaken it, unless it is about `current`."""
     for comment in own(api, number):
         body = comment.body if comment.sha == current else render.superseded(comment.body, current)
         if body != comment.body:
