@@ -156,7 +156,7 @@ STUB = """#!/usr/bin/env bash
 printf '%s\\x1f' "$(basename "$0")" "$@" >>"$TOLD"
 echo >>"$TOLD"
 case "$(basename "$0") $*" in
-  "pulumi stack output "*) cat "$OUTPUTS/$4.json" ;;
+  "pulumi stack output "*) cat "$OUTPUTS/$3.json" ;;
   "gh api repos/example/groundwork --jq "*) echo "7654321 1234567" ;;
   "gh api orgs/"*) echo 42 ;;
   "gh api "*" --input -") cat >>"$TOLD.bodies" ;;
@@ -172,7 +172,7 @@ def test_run_from_its_first_line_to_its_last_it_sets_what_the_stacks_of_accounts
         (tmp_path / f"{cloud}.json").write_text(json.dumps(found))
     (tmp_path / "bin").mkdir()
     for name in ("pulumi", "gh", "aws", "gcloud", "az", "git"):
-        (tmp_path / "bin" / name).write_text(STUB.replace("$4", "$3"))
+        (tmp_path / "bin" / name).write_text(STUB)
         (tmp_path / "bin" / name).chmod(0o755)
     (tmp_path / "install.sh").write_text("#!/bin/sh\n")
     (tmp_path / "install.sh").chmod(0o755)
