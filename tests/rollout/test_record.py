@@ -97,12 +97,12 @@ def broken(path: Path) -> None:
 
 
 def too_large(path: Path) -> None:
-    path.write_text(f'{{"a": "{"x" * record.LARGEST}"}}')
+    path.write_text(path.read_text() + " " * record.LARGEST)
 
 
 def link(path: Path) -> None:
-    path.unlink()
-    path.symlink_to("/etc/hostname")
+    elsewhere_ = path.rename(path.parents[2] / "record.json")
+    path.symlink_to(elsewhere_)
 
 
 def elsewhere(path: Path) -> None:
@@ -130,10 +130,11 @@ def doubled(path: Path) -> None:
 
 @pytest.mark.parametrize("spoil", [broken, too_large, link, elsewhere, directory, renamed, later, doubled])
 def test_a_hostile_or_broken_file_is_refused_by_name(tmp_path: Path, spoil: Any) -> None:
-    keep(tmp_path, began="2026-11-20T20:30:00Z")
-    spoil(keep(tmp_path, began="2026-11-22T20:30:00Z"))
+    records = tmp_path / "records"
+    keep(records, began="2026-11-20T20:30:00Z")
+    spoil(keep(records, began="2026-11-22T20:30:00Z"))
     with pytest.raises(RolloutError, match=r"20261122T203000Z-41-1\.json|zz\.json|20271122T203000Z"):
-        record.last(tmp_path, "dev", verify=believed)
+        record.last(records, "dev", verify=believed)
 
 
 def test_a_stack_that_is_a_path_or_a_link_has_no_records(tmp_path: Path) -> None:
