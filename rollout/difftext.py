@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from rollout.changes import MISSING, Change, Property, document_of, text_of
+from rollout.changes import MISSING, Change, Op, Property, document_of, text_of
 from rollout.markdown import printable
 from rollout.redact import Redactor
 
@@ -20,7 +20,7 @@ SHORT = 44  # letters of each of two values that stand on one line
 MOST_PROPERTIES = 40  # of a resource
 MOST_INPUTS = 8  # of a new resource
 MOST_LINES = 24  # of a text of several lines
-_SIGNS = {"create": "+", "update": "~", "replace": "±", "delete": "-"}
+SIGNS: dict[Op, str] = {"create": "+", "update": "~", "replace": "±", "delete": "-"}
 _DULL = ("tags", "labels", "tagsAll", "userLabels", "resourceLabels")  # of a new resource
 
 
@@ -39,7 +39,7 @@ def change_lines(change: Change, redactor: Redactor) -> list[str]:
     if change.moved:
         notes.append("an alias would keep what is made anew elsewhere")
     note = f" ({'; '.join(notes)})" if notes else ""
-    lines = [printable(f"{_SIGNS[change.op]} {label}{note}{_place(change)}")]
+    lines = [printable(f"{SIGNS[change.op]} {label}{note}{_place(change)}")]
     if change.op == "create" and change.new:
         lines += _inputs(change.new["inputs"], redactor)
     for row in change.properties[:MOST_PROPERTIES]:

@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from rollout import changes, markdown, risk
 from rollout.artifact import Preview, StackPreview
 from rollout.changes import Changes, Op
-from rollout.difftext import change_lines, property_lines, short_type
+from rollout.difftext import SIGNS, change_lines, property_lines, short_type
 from rollout.preview_cloud import CloudPreview
 from rollout.redact import Redactor
 from rollout.risk import KINDS, Kind, Risk
 
 LIMIT = 65_536
 RESERVE = 200  # bytes for what `superseded` adds later
-LONGEST = 300  # letters of a value in a sentence
+LONGEST = 240  # letters of a value in a sentence
 NAMES = 12  # resources that one sentence is about
 _TITLES: dict[Kind, str] = {
     "data": "Data that may be lost",
@@ -74,10 +74,11 @@ class _Stack:
         return self.preview.stack
 
     @property
-    def order(self) -> tuple[int, int, str]:
-        """By the worst risk of each."""
+    def order(self) -> tuple[int, int, int, str]:
+        """By the worst risk of each, then by how many there are."""
         first = self.risks[0] if self.risks else None
-        return (KINDS.index(first.kind), first.weight, self.name) if first else (len(KINDS), 0, self.name)
+        worst = (KINDS.index(first.kind), first.weight) if first else (len(KINDS), 0)
+        return *worst, -len(self.risks), self.name
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,8 @@ def _sentence(rows: Sequence[Risk], redactor: Redactor) -> str:
     """One list item: which resources, and what becomes of each."""
     first = rows[0]
     parts = iter(first.values)
-    said = re.sub(r"\{\}", lambda _match: markdown.code(_short(next(parts), redactor)), first.says)
+    escape = {"{}": markdown.code, "{prose}": markdown.text}
+    said = re.sub(r"\{(?:prose)?\}", lambda match: escape[match[0]](_short(next(parts), redactor)), first.says)
     names = [row.name for row in rows if row.name]
     if not names:
         return f"- {said}"
@@ -228,7 +230,7 @@ def _head(parts: _Parts) -> Iterator[str]:
         yield from [*_table(parts.stacks), ""]
     for failure in preview.failures:
         how = "with this change" if failure.side == "head" else "as it is now, so all of it is shown as new"
-        said = markdown.code(_short(failure.message, parts.redactor))
+        said = markdown.text(_short(failure.message, parts.redactor))
         yield f"- {markdown.code(failure.stack)} **cannot be planned** {how}: {said}"
     if preview.failures:
         yield ""
@@ -237,14 +239,14 @@ def _head(parts: _Parts) -> Iterator[str]:
 
 
 def _table(stacks: Sequence[_Stack]) -> Iterator[str]:
-    yield "| Stack | Create | Change | Replace? | Delete | Policies | To look at |"
-    yield "|:--|--:|--:|--:|--:|:--|:--|"
+    yield "| Stack | To look at | Policies | Resources |"
+    yield "|:--|:--|:--|:--|"
     for stack in stacks:
-        counts = [stack.changes.count(op) or "" for op in _OPS]
         risks = {kind: sum(row.kind == kind for row in stack.risks) for kind in KINDS}
         look = ", ".join(f"{number} {_WORDS[kind]}" for kind, number in risks.items() if number)
+        counts = " ".join(f"{sign}{stack.changes.count(op)}" for op, sign in SIGNS.items() if stack.changes.count(op))
         name = f"**{markdown.code_in_html(stack.name)}**{_whole(stack.preview)}"
-        yield f"| {name} | {' | '.join(map(str, counts))} | {_policies(stack)} | {look or 'nothing'} |"
+        yield f"| {name} | {look or 'nothing'} | {_policies(stack)} | {markdown.code_in_html(counts) if counts else ''} |"
 
 
 def _whole(row: StackPreview) -> str:
@@ -267,7 +269,7 @@ def _policies(stack: _Stack) -> str:
 def _stack(stack: _Stack, items: Sequence[_Item]) -> Iterator[str]:
     name = markdown.code_in_html(stack.name)
     if any(item.kind for item in items):
-        yield from ["", f"#### {name}"]
+        yield from ["", f"### {name}"]
     for kind in KINDS:
         rows = [item.text for item in items if item.kind == kind]
         if rows:

@@ -28,8 +28,8 @@ Findings = Mapping[str, Any]
 class Risk:
     """One thing to look at. weight: 0 is the worst of its kind. type, name: of the resource; "" where none is meant.
 
-    says: a sentence of ours that goes on from the resource's name, `{}` for each of `values`, which strangers may have
-    written.
+    says: a sentence of ours that goes on from the resource's name; `{}` for each of `values`, which strangers may have
+    written, or `{prose}` for one that is a sentence itself.
     """
 
     kind: Kind
@@ -312,7 +312,7 @@ def _policies(base: Findings | None, head: Findings | None) -> Iterator[Risk]:
     if head is None:
         return
     for error in head["errors"]:
-        yield Risk("policy", 0, "", "", "", "The policies have no answer: {}", (error,))
+        yield Risk("policy", 0, "", "", "", "The policies have no answer: {prose}", (error,))
     before, known = _open(base), _all(base)
     for key, row in _open(head).items():
         earlier = before.get(key)
@@ -322,13 +322,13 @@ def _policies(base: Findings | None, head: Findings | None) -> Iterator[Risk]:
         waiver = row["waiver"]
         if waiver and (key not in known or not known[key]["waiver"]):
             told = (row["policy"], waiver["expires"], waiver["owner"], waiver["approver"], waiver["reason"])
-            yield _at("policy", 1, row, "is let off {} until {}, by {} on the word of {}: {}", *told)
+            yield _at("policy", 1, row, "is let off {} until {}, by {} on the word of {}: {prose}", *told)
     yield from _levels(base, head)
 
 
 def _broken(row: Mapping[str, Any], policy: Mapping[str, Any]) -> Risk:
     weight = (0 if row["blocks"] else 2) + (row["status"] == "undetermined")
-    says = "may break {} ({}): {}" if row["status"] == "undetermined" else "breaks {} ({}): {}"
+    says = "may break {} ({}): {prose}" if row["status"] == "undetermined" else "breaks {} ({}): {prose}"
     stops = " This stops the deployment." if row["blocks"] else ""
     return _at(
         "policy", weight, row, f"{says}{stops}", row["policy"], policy["severity"], row["message"] or policy["title"]
