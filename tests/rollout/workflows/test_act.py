@@ -1,6 +1,7 @@
 """The workflows, run end to end on this machine with act; machine.py says what of it is real."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -147,12 +148,17 @@ def with_a_cloud(here: Machine) -> Machine:
 
 @dataclass
 class Life:
-    """A change that went from a pull request to prod: the machine after it, the pull request, and each run."""
+    """A change that went from a stranger's fork to prod: the machine after it, the pull request, and each run.
+
+    environment: what the stranger's program saw of its own in the preview. kept: the artifacts of the first two runs.
+    """
 
     machine: Machine
     pull: dict[str, Any]
     previewed: Ran
+    environment: dict[str, str]
     commented: Ran
+    kept: list[set[str]]
     deployed: list[Ran]
 
 
@@ -161,10 +167,13 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
     """Once for all tests that begin where it ends; they copy its machine."""
     with FakeGitHub(token="ghs_never_to_be_seen") as github:
         here = with_a_cloud(Machine(tmp_path_factory.mktemp("life"), github))
-        event, merge = pull_request(here, "dev", resized(here, 2))
+        files = {"__main__.py": machine.PROGRAM + CURIOUS, **resized(here, 2)}
+        event, merge = pull_request(here, "dev", files, fork="stranger/groundwork")
         pull = event["pull_request"]
-        previewed = here.run("pull_request", "preview.yml", event, merge)
+        previewed, kept = here.run("pull_request", "preview.yml", event, merge), [here.artifacts()]
+        environment = json.loads((here.held / "seen").read_text())
         commented = here.run("workflow_run", "comment.yml", comment(here, "preview.yml", event), "main")
+        kept.append(here.artifacts())
         hold(here, github.add_run("comment.yml", event="workflow_run", head_branch="main")["id"])
         merged = here.merge("feature", "dev")
         pull |= {"state": "closed", "merged_at": "2026-11-21T20:30:00Z", "merge_commit_sha": merged}
@@ -173,7 +182,7 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
         for branch in ("staging", "main"):
             event = push(here, branch)
             deployed.append(here.run("workflow_dispatch", "deploy.yml", event, branch, unreviewed="a try"))
-        yield Life(here, pull, previewed, commented, deployed)
+        yield Life(here, pull, previewed, environment, commented, kept, deployed)
 
 
 @pytest.fixture
@@ -207,24 +216,6 @@ def test_an_environment_takes_nothing_before_the_one_before_it_has_it(cloud: Mac
     assert "Deploy it first: push to staging" in ran.text
     assert ran.jobs == {"resolve": "success", "deploy": "failure"}
     assert not cloud.commands("pulumi")
-
-
-def test_a_stranger_s_fork_is_previewed_with_nothing_to_steal_and_commented_on(here: Machine) -> None:
-    curious = {"__main__.py": machine.PROGRAM + CURIOUS}
-    event, merge = pull_request(here, "dev", resized(here, 2) | curious, fork="stranger/groundwork")
-    ran = here.run("pull_request", "preview.yml", event, merge)
-    assert (ran.code, ran.jobs) == (0, {"preview": "success"}), ran.text
-    assert here.artifacts() == {"preview"}
-    environment = json.loads((here.held / "seen").read_text())
-    assert here.github.token not in json.dumps(environment)
-    assert not {name for name in environment if name.startswith(("ACTIONS_ID_TOKEN", "AWS_", "ARM_", "PULUMI_BACKEND"))}
-    told = comment(here, "preview.yml", event)
-    ran = here.run("workflow_run", "comment.yml", told, "main")
-    assert (ran.code, ran.jobs) == (0, {"comment": "success"}), ran.text
-    (written,) = here.github.comments[event["number"]]
-    assert "thing" in written["body"]
-    assert here.artifacts() == {f"reviewed-{event['pull_request']['head']['sha']}"}
-    assert here.github.token not in ran.text
 
 
 def test_a_fork_s_pull_request_is_not_looked_at_in_the_cloud(cloud: Machine) -> None:
@@ -269,9 +260,23 @@ def test_a_preview_that_failed_is_said_to_have_and_nothing_counts_as_reviewed(he
     assert "fail" in written["body"].lower()
 
 
-def test_a_change_that_was_shown_and_merged_is_deployed_as_it_was_shown(life: Life) -> None:
+def test_a_stranger_s_fork_is_previewed_with_nothing_to_steal(life: Life) -> None:
     assert (life.previewed.code, life.previewed.jobs) == (0, {"preview": "success"}), life.previewed.text
+    assert life.kept[0] == {"preview"}
+    secrets = re.compile(r"ACTIONS_ID_TOKEN|AWS_(ACCESS|SECRET|SESSION|ROLE)|ARM_|PULUMI_BACKEND|STATE_KEY|GH_TOKEN")
+    assert not [name for name in life.environment if secrets.match(name)]
+    assert life.machine.github.token not in json.dumps(life.environment)
+
+
+def test_what_a_stranger_s_fork_would_change_is_told_in_one_comment_and_kept_as_reviewed(life: Life) -> None:
     assert (life.commented.code, life.commented.jobs) == (0, {"comment": "success"}), life.commented.text
+    (written,) = life.machine.github.comments[life.pull["number"]]
+    assert "thing" in written["body"]
+    assert life.kept[1] == {f"reviewed-{life.pull['head']['sha']}"}
+    assert life.machine.github.token not in life.commented.text
+
+
+def test_a_change_that_was_shown_and_merged_is_deployed_as_it_was_shown(life: Life) -> None:
     assert life.deployed[0].code == 0, life.deployed[0].text
     (kept,) = records(life.machine, "dev")
     assert kept["outcome"] == "succeeded"
