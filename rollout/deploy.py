@@ -75,7 +75,7 @@ def approvers(api: Api, environment: str) -> list[str]:
     """Logins of those who approved this run for an environment."""
     rows = api.get(f"actions/runs/{int(os.environ['GITHUB_RUN_ID'])}/approvals")
     return [
-        str(row["user"]["login"])
+        str((row["user"] or {"login": "somebody who is gone"})["login"])
         for row in rows
         if row["state"] == "approved" and environment in [one["name"] for one in row["environments"]]
     ]

@@ -128,8 +128,13 @@ def _records(this: Deployment) -> str:
 
 def _plan(this: Deployment) -> str:
     this.plan = plans.check(this.ours.plan(), f"The plan of {this.stack}")
-    this.facts["plan"] = {"sha256": plans.digest(this.plan)}
+    this.facts["plan"] = {"sha256": shown_digest(this.plan)}
     return f"{len(this.plan['resources'])} resources"
+
+
+def shown_digest(plan: plans.Plan) -> str:
+    """The digest of a plan as a pull request shows it: without secrets. This machine's own are in no plan."""
+    return plans.digest(Redactor(environment={}).plan(plan))
 
 
 def _review(this: Deployment) -> str:
@@ -152,7 +157,7 @@ def _digest_at(this: Deployment, commit: str) -> str | None:
     with worktree.at(commit, this.directory) as tree:
         if not (tree / f"Pulumi.{this.stack}.yaml").is_file():
             return None
-        return plans.digest(plans.check(this.engine(tree, this.release).plan(), f"The plan at {commit[:12]}"))
+        return shown_digest(plans.check(this.engine(tree, this.release).plan(), f"The plan at {commit[:12]}"))
 
 
 def _policies(this: Deployment) -> str:
@@ -280,8 +285,8 @@ def _through(this: Deployment, steps: Sequence[Step], log: Log) -> BaseException
         begun = this.clock()
         killed = {"name": step.name, "outcome": "failed", "seconds": 0, "detail": "It was killed before it ended."}
         could_change = this.changed or step.name in CHANGING
-        this.keep(_predicate(this, record.FAILED if could_change else record.STOPPED, [*this.steps, killed]))
         try:
+            this.keep(_predicate(this, record.FAILED if could_change else record.STOPPED, [*this.steps, killed]))
             with this.interrupts.reaching():
                 detail, outcome = step.act(this), "succeeded"
         except RolloutError as error:

@@ -108,11 +108,17 @@ def file_name(made: Mapping[str, Any]) -> str:
 
 
 def write(made: Mapping[str, Any], out: Path) -> Path:
-    """Writes record.json, and predicate.json for actions/attest, into a directory; the path of the record."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Writes record.json, and predicate.json for actions/attest, into a directory; the path of the record.
+
+    :raises RolloutError: it cannot be written
+    """
     path = out / "record.json"
-    for file, content in ((path, made), (out / "predicate.json", made["predicate"])):
-        file.write_text(f"{json.dumps(content, indent=2, sort_keys=True)}\n", encoding="utf-8")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for file, content in ((path, made), (out / "predicate.json", made["predicate"])):
+            file.write_text(f"{json.dumps(content, indent=2, sort_keys=True)}\n", encoding="utf-8")
+    except OSError as error:
+        raise RolloutError(f"The record cannot be written to {out}: {error.strerror}.") from error
     return path
 
 

@@ -20,6 +20,9 @@ from rollout import branches, deploy, deployment, judging, plans, record, review
 from rollout.deployment import STEPS, Deployment, Step
 from rollout.engine import ENGINES, Engine
 from rollout.errors import RolloutError
+from rollout.github import Api
+from rollout.redact import Redactor
+from tests.rollout.fake_github import FakeGitHub
 from tests.rollout.records import keep
 
 ROW = branches.Branch("dev", "dev", "dev", ())
@@ -318,6 +321,15 @@ def test_a_plan_that_was_shown_is_applied(this: Deployment) -> None:
     assert git(this.directory, "worktree", "list").count("\n") == 0
 
 
+def test_a_secret_is_in_no_digest_as_the_preview_shows_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = {**PLAN, "outputs": {"password": "first", "size": "europe-west1"}}
+    other = {**PLAN, "outputs": {"password": "second", "size": "europe-west1"}}
+    shown = deployment.shown_digest(plan)
+    assert shown == deployment.shown_digest(other) == deployment.shown_digest(Redactor().plan(plan))
+    monkeypatch.setenv("MY_TOKEN", "europe-west1")  # what a machine happens to know changes no digest
+    assert deployment.shown_digest(plan) == shown
+
+
 @pytest.mark.parametrize("changed", [{"head": "0" * 64}, {"base": "0" * 64}, {"base": None}])
 def test_a_plan_that_differs_from_the_reviewed_one_stops(this: Deployment, world: World, changed: Any) -> None:
     this.reviewed = lambda: reviewed(this, **changed)
@@ -341,6 +353,35 @@ def test_before_each_step_a_record_is_kept_that_holds_if_the_process_is_killed(t
         record.statement(predicate)
         assert predicate["steps"][-1]["name"] == step.name
         assert predicate["outcome"] == ("stopped" if step.name in BEFORE else "failed")
+
+
+def test_a_deployment_whose_record_cannot_be_written_stops(this: Deployment, world: World, tmp_path: Path) -> None:
+    (tmp_path / "out").touch()
+
+    def keep_(predicate: dict[str, Any]) -> None:
+        record.write(record.statement(predicate), tmp_path / "out")
+
+    this.keep = keep_
+    predicate = deployment.deploy(this, quiet)
+    assert predicate["outcome"] == "stopped"
+    assert "The record cannot be written" in detail(predicate, "records")
+    assert world.running == "small 1111"
+
+
+def test_who_approved_this_environment_is_asked_of_github(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_RUN_ID", "41")
+    with FakeGitHub() as github:
+        github.approvals[41] = [
+            {"state": state, "user": user and {"login": user}, "environments": [{"name": name}], "comment": ""}
+            for state, user, name in (
+                ("approved", "someone", "dev"),
+                ("rejected", "another", "dev"),
+                ("approved", "third", "prod"),
+                ("approved", None, "dev"),
+            )
+        ]
+        api = Api(github.token, github.repository, github.url)
+        assert deploy.approvers(api, "dev") == ["someone", "somebody who is gone"]
 
 
 def test_no_secret_and_no_control_character_gets_into_a_record(

@@ -16,8 +16,9 @@ import pytest
 
 from localcloud import emulator
 from rollout import __main__ as cli
-from rollout import judging, plans, record
-from rollout.engine import Engine
+from rollout import judging, record
+from rollout.preview import plan_side
+from rollout.redact import Redactor
 from tests.rollout.fake_github import FakeGitHub
 
 pytestmark = pytest.mark.slow
@@ -108,11 +109,11 @@ def steps(found: record.Record) -> dict[str, tuple[str, str]]:
 
 
 def shown(site: Site, github: FakeGitHub, head: str, base: str) -> None:
-    """What comment.yml keeps of a pull request that showed these commits' plans."""
+    """What comment.yml keeps of a pull request that showed these commits' plans, made as the preview makes them."""
     digests = {}
     for side, commit in (("head", head), ("base", base)):
         git(site.repository, "checkout", "--quiet", commit)
-        digests[side] = plans.digest(Engine("localcloud", site.repository, "dev", FIRST).plan())
+        digests[side] = plan_side(side, site.repository, Redactor(), ["dev"]).digests()["dev"]
     git(site.repository, "checkout", "--quiet", head)
     document = {"version": 1, "pullRequest": 7, "head": "d" * 40, "base": base, "stacks": {"dev": digests}}
     github.add_pull(7, sha="d" * 40, base="dev", merged_as=head)
