@@ -48,6 +48,8 @@ def read(path: Path = MAP, root: Path = ROOT) -> Branches:
     for branch in (default, *rows):
         if not isinstance(branch, str) or not BRANCH.fullmatch(branch):
             raise _refusal(path, f"names the branch {branch!r}: use letters, digits, - and _ alone")
+    if default not in rows:
+        raise _refusal(path, f"has the default branch {default}, and no row for it: add the row, or name another")
     of: dict[str, str] = {}
     for branch, row in rows.items():
         environment = _environment(path, root, branch, row)

@@ -1,5 +1,6 @@
 """Objects of backends are listed, read and deleted on each cloud, and nothing is deleted that has changed."""
 
+import functools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,10 +123,12 @@ class aws:  # noqa: N801 - used as a function
         for name, value in (("AWS_ACCESS_KEY_ID", "AKIA"), ("AWS_SECRET_ACCESS_KEY", KEY), ("AWS_PROFILE", "")):
             monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name, raising=False)
         self._mock = mock_aws()
+        # What a session reads of each service takes it most of a second; one reads it once.
+        monkeypatch.setattr("boto3.Session", functools.cache(boto3.Session))
 
     def __enter__(self) -> Any:
         self._mock.start()
-        s3 = boto3.client("s3", region_name="eu-west-1")
+        s3 = boto3.Session(profile_name=None, region_name="eu-west-1").client("s3")
         s3.create_bucket(Bucket="state", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
         return s3
 

@@ -50,6 +50,10 @@ WRONG = {
     "a list": ("[dev, main]", "has no `default` or no `branches`"),
     "no default": ("branches: {main: {environment: prod, stack: prod}}", "has no `default` or no `branches`"),
     "no branches": ("default: main\nbranches: {}", "has no `default` or no `branches`"),
+    "a default that deploys nothing": (
+        "default: trunk\nbranches: {main: {environment: prod, stack: prod}}",
+        "no row for it",
+    ),
     "no YAML": ("default: [main", "cannot be read"),
     "an object": ("default: !!python/object/apply:os.getcwd []", "cannot be read"),
     "no environment": ("default: main\nbranches: {main: {stack: prod}}", "has no environment for the branch main"),
@@ -75,7 +79,7 @@ WRONG = {
         "has another stack than prod for the branch main",
     ),
     "an environment twice": (
-        "default: main\nbranches: {dev: {environment: dev, stack: dev}, d2: {environment: dev, stack: dev}}",
+        "default: dev\nbranches: {dev: {environment: dev, stack: dev}, d2: {environment: dev, stack: dev}}",
         "deploys dev from dev and from d2",
     ),
     "a branch twice": (
