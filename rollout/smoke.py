@@ -44,18 +44,19 @@ def check(
     :raises RolloutError: it does not within SECONDS, or a cloud says that it never will
     """
     rows = engine.resources()
-    looks = dict(_services(rows, engine.release)) if api_urls else {}
+    looks: list[tuple[str, Look]] = []
     if api_urls:
-        looks |= {f"the API {url}": _refuses(url) for url in _api_urls(engine.outputs())}
+        looks += _services(rows, engine.release)
+        looks += [(f"the API {url}", _refuses(url)) for url in _api_urls(engine.outputs())]
     if smoke_url:
-        looks[f"the service {smoke_url}"] = _answers(smoke_url.rstrip("/"))
+        looks.append((f"the service {smoke_url}", _answers(smoke_url.rstrip("/"))))
     ends = clock() + SECONDS
-    for what, look in looks.items():
+    for what, look in looks:
         while why := _looked(what, look):
             if clock() >= ends:
                 raise RolloutError(f"{what} does not serve {engine.release[:19]}… after {SECONDS:.0f} s: {why}.")
             sleep(PAUSE)
-    return ", ".join(looks) or f"{len(rows)} resources are in the state, and nothing to be asked"
+    return ", ".join(what for what, _ in looks) or f"{len(rows)} resources are in the state, and nothing to be asked"
 
 
 def _looked(what: str, look: Look) -> str:

@@ -29,12 +29,13 @@ class FakeEngine:
 
     stack, release = "dev", RELEASE
 
-    def __init__(self, type_: str = "", outputs: dict[str, Any] | None = None) -> None:
-        self.type, self.found = type_, outputs or {}
+    def __init__(self, type_: str = "", outputs: dict[str, Any] | None = None, *, services: int = 1) -> None:
+        self.type, self.found, self.services = type_, outputs or {}, services
 
     def resources(self) -> list[dict[str, Any]]:
         rows = [{"type": "pulumi:pulumi:Stack", "urn": "a::b::c::dev"}]
-        return [*rows, {"type": self.type, "urn": "a::b::c::predict", "id": TYPES[self.type]}] if self.type else rows
+        row = {"type": self.type, "urn": "a::b::c::predict", "id": TYPES[self.type]} if self.type else None
+        return [*rows, *([row] * self.services if row else [])]
 
     def outputs(self) -> dict[str, Any]:
         return self.found
@@ -104,6 +105,12 @@ def test_an_ecs_service_serves_once_its_deployment_is_complete_and_every_copy_he
     assert aws.regions == {"eu-west-1"}
     aws.healthy += ["draining"]
     check(FakeEngine(ECS))
+
+
+def test_services_of_one_name_are_each_looked_at(cloud: FakeCloud) -> None:
+    cloud.answers[f"GET /{RUN}"] = (200, {}, service())
+    assert check(FakeEngine(CLOUD_RUN, services=2)) == "predict (gcp), predict (gcp)"
+    assert len(cloud.requests) == 2
 
 
 @pytest.mark.parametrize(
