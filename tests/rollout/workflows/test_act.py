@@ -117,13 +117,10 @@ def hold(here: Machine, run: int) -> None:
         here.github.add_artifact(run, folder.name, files)
 
 
-def resized(here: Machine, size: int) -> dict[str, str]:
-    """A change of one setting, in every stack."""
-    rows = branches.read().rows
-    return {
-        f"Pulumi.{row.stack}.yaml": (here.origin / f"Pulumi.{row.stack}.yaml").read_text().replace('"1"', f'"{size}"')
-        for row in rows
-    }
+def resized(here: Machine, stack: str) -> dict[str, str]:
+    """A change of one stack's settings."""
+    name = f"Pulumi.{stack}.yaml"
+    return {name: (here.origin / name).read_text().replace('"1"', '"2"')}
 
 
 VARIABLES = {
@@ -167,7 +164,7 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
     """Once for all tests that begin where it ends; they copy its machine."""
     with FakeGitHub(token="ghs_never_to_be_seen") as github:
         here = with_a_cloud(Machine(tmp_path_factory.mktemp("life"), github))
-        files = {"__main__.py": machine.PROGRAM + CURIOUS, **resized(here, 2)}
+        files = {"__main__.py": machine.PROGRAM + CURIOUS, **resized(here, "dev")}
         event, merge = pull_request(here, "dev", files, fork="stranger/groundwork")
         pull = event["pull_request"]
         previewed, kept = here.run("pull_request", "preview.yml", event, merge), [here.artifacts()]
@@ -191,25 +188,6 @@ def after(life: Life, tmp_path: Path, github: FakeGitHub) -> Machine:
     return with_a_cloud(life.machine.copy(tmp_path / "copy", github))
 
 
-def test_a_push_that_no_pull_request_showed_is_stopped_recorded_and_lets_go_of_its_own_lock_alone(
-    cloud: Machine,
-) -> None:
-    locks = cloud.held / "state/.pulumi/locks/organization/small/dev"
-    locks.mkdir(parents=True)
-    (cloud.held / "state/.pulumi/meta.yaml").write_text("version: 1\n")
-    for host in ("run-9001-1", "run-9000-1", "laptop"):
-        held = {"pid": 7, "username": "runner", "hostname": host, "timestamp": "2026-11-21T20:00:00Z"}
-        (locks / f"{host}.json").write_text(json.dumps(held))
-    ran = cloud.run("push", "deploy.yml", push(cloud, "dev"), "dev")
-    assert ran.code == 1
-    assert ran.jobs == {"resolve": "success", "image": "success", "deploy": "failure", "record": "success"}, ran.text
-    (kept,) = records(cloud, "dev")
-    (failed,) = [step for step in kept["steps"] if step["outcome"] == "failed"]
-    assert kept["outcome"] == "stopped"
-    assert "pushed without a pull request" in failed["detail"]
-    assert sorted(path.stem for path in locks.iterdir()) == ["laptop", "run-9000-1"]
-
-
 def test_an_environment_takes_nothing_before_the_one_before_it_has_it(cloud: Machine) -> None:
     ran = cloud.run("workflow_dispatch", "deploy.yml", push(cloud, "main"), "main", unreviewed="a try")
     assert ran.code == 1
@@ -219,14 +197,14 @@ def test_an_environment_takes_nothing_before_the_one_before_it_has_it(cloud: Mac
 
 
 def test_a_fork_s_pull_request_is_not_looked_at_in_the_cloud(cloud: Machine) -> None:
-    event, merge = pull_request(cloud, "dev", resized(cloud, 2), fork="stranger/groundwork")
+    event, merge = pull_request(cloud, "dev", resized(cloud, "dev"), fork="stranger/groundwork")
     ran = cloud.run("pull_request", "preview-cloud.yml", event, merge)
     assert (ran.code, ran.jobs) == (0, {})
     assert cloud.log == []
 
 
 def test_a_colleague_s_pull_request_is_looked_at_in_the_cloud_by_who_can_only_read(cloud: Machine) -> None:
-    event, merge = pull_request(cloud, "staging", resized(cloud, 2))
+    event, merge = pull_request(cloud, "staging", resized(cloud, "staging"))
     ran = cloud.run("pull_request", "preview-cloud.yml", event, merge)
     assert (ran.code, ran.jobs) == (0, {"preview": "success"}), ran.text
     assert roles(cloud) == {"preview": "plan"}
@@ -235,7 +213,7 @@ def test_a_colleague_s_pull_request_is_looked_at_in_the_cloud_by_who_can_only_re
 
 
 def test_a_preview_of_another_branch_is_refused_even_without_a_filter(cloud: Machine) -> None:
-    event, merge = pull_request(cloud, "dev", resized(cloud, 2))
+    event, merge = pull_request(cloud, "dev", resized(cloud, "dev"))
     event["pull_request"]["base"]["ref"] = "main2"
     ran = cloud.run("pull_request", "preview-cloud.yml", event, merge)
     assert (ran.code, ran.jobs) == (1, {"preview": "failure"})
@@ -314,6 +292,26 @@ def test_a_deployment_logs_in_as_who_may_apply_and_names_the_machine_after_its_r
         for stack in ("dev", "staging", "prod")
         for row in records(life.machine, stack)
     ]
+
+
+def test_a_push_that_no_pull_request_showed_is_stopped_recorded_and_lets_go_of_its_own_lock_alone(
+    after: Machine,
+) -> None:
+    locks = after.held / "state/.pulumi/locks/organization/small"
+    own = f"run-{9001 + after.runs}-1"
+    (locks / "staging").mkdir(parents=True)
+    (after.held / "state/.pulumi/meta.yaml").write_text("version: 1\n")
+    for host in (own, "run-9000-1", "laptop"):
+        held = {"pid": 7, "username": "runner", "hostname": host, "timestamp": "2026-11-21T20:00:00Z"}
+        (locks / "staging" / f"{host}.json").write_text(json.dumps(held))
+    for branch, stack in (("staging", "staging"), ("main", "prod")):
+        ran = after.run("push", "deploy.yml", push(after, branch), branch)
+        assert (ran.code, ran.jobs) == (1, {"resolve": "success", "deploy": "failure", "record": "success"}), ran.text
+        kept = records(after, stack)[-1]
+        (failed,) = [step for step in kept["steps"] if step["outcome"] == "failed"]
+        assert kept["outcome"] == "stopped"
+        assert "pushed without a pull request" in failed["detail"]
+    assert sorted(path.stem for path in (locks / "staging").iterdir()) == ["laptop", "run-9000-1"]
 
 
 def test_a_second_deployment_of_a_commit_builds_nothing_and_changes_nothing(after: Machine) -> None:
