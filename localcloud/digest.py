@@ -39,7 +39,7 @@ def document(
     """The digest of a preview. events: all of it; resources: as they would be, in an order to show; logs: severity and
     message of what the program said and of the error that ended the preview, if one did."""
     counted: Counter[str] = Counter()
-    steps: list[tuple[int, dict[str, Any]]] = []
+    steps: list[tuple[tuple[bool, int], dict[str, Any]]] = []
     final = {row.urn: (place, row) for place, row in enumerate(resources, start=1)}
     for event in events:
         if _is_default_provider(event) or event.kind in ("start", "failed", "adopt"):
@@ -52,7 +52,7 @@ def document(
         place, row = final.get(event.urn, (len(final) + 1, event.after))
         if event.type == STACK_TYPE and op != "delete":
             event = replace(event, after=row)  # noqa: PLW2901 - with the outputs that the program gave it at its end
-        steps.append((0 if op == "refresh" else place, _step(op, event)))
+        steps.append(((op != "refresh", place), _step(op, event)))
     diagnostics = [{"message": message, "severity": severity} for severity, message in logs]
     digest = {
         "config": {

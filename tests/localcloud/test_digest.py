@@ -10,6 +10,7 @@ import pytest
 
 from localcloud import __main__ as cli
 from localcloud.values import UNKNOWN_TEXT
+from tests.localcloud import pulumi_go
 from tests.localcloud.clouds import World
 
 PROGRAM = """
@@ -172,3 +173,19 @@ def test_what_the_program_says_and_why_it_stopped_are_diagnostics(
     last = document["diagnostics"][-1]
     assert last["severity"] == "error"
     assert "no more" in last["message"]
+
+
+@pytest.mark.slow
+def test_pulumis_own_types_take_every_state_in_a_digest(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.up()
+    world.cloud.resources["a-1"]["inputs"]["value"] = "changed by hand"
+    world.program(PROGRAM.replace('fixed="1"', 'fixed="2"').replace("hunter2", "hunter3"))
+    found = previewed(world, capsys, "--refresh")["steps"]
+    assert {step["op"] for step in found} == {"refresh", "same", "update", "replace"}
+    states = [step[side] for step in found for side in ("oldState", "newState") if side in step]
+    manifest = {"time": "2026-01-02T03:04:05Z", "magic": "", "version": ""}
+    document = {"version": 3, "deployment": {"manifest": manifest, "resources": states}}
+    assert len(pulumi_go.ask("deployment", document)["deployment"]["resources"]) == len(states)
+    states[0]["surprise"] = 1
+    with pytest.raises(pulumi_go.GoError, match="surprise"):
+        pulumi_go.ask("deployment", document)
