@@ -244,9 +244,10 @@ def _table(stacks: Sequence[_Stack]) -> Iterator[str]:
     for stack in stacks:
         risks = {kind: sum(row.kind == kind for row in stack.risks) for kind in KINDS}
         look = ", ".join(f"{number} {_WORDS[kind]}" for kind, number in risks.items() if number)
-        counts = " ".join(f"{sign}{stack.changes.count(op)}" for op, sign in SIGNS.items() if stack.changes.count(op))
+        found = {sign: stack.changes.count(op) for op, sign in SIGNS.items()}
+        counts = markdown.code_in_html(" ".join(f"{sign}{count}" for sign, count in found.items() if count) or "none")
         name = f"**{markdown.code_in_html(stack.name)}**{_whole(stack.preview)}"
-        yield f"| {name} | {look or 'nothing'} | {_policies(stack)} | {markdown.code_in_html(counts) if counts else ''} |"
+        yield f"| {name} | {look or 'nothing'} | {_policies(stack)} | {counts} |"
 
 
 def _whole(row: StackPreview) -> str:
