@@ -540,3 +540,59 @@ def test_outside_of_a_workflow_a_reason_or_github_is_needed(asked: Callable[...,
     assert asked("--unreviewed", "a try").approvers() == ()
     with pytest.raises(RolloutError, match="is no digest of an image"):
         asked("--unreviewed", "a try", release="latest")
+
+
+# By the Pulumi CLI, of which a script stands in
+
+PULUMI = """#!/bin/sh
+echo "$1 $2" >>{directory}/said
+case "$1 $2" in
+"stack export") cat {directory}/state 2>/dev/null || echo '{{"version": 3, "deployment": {{}}}}';;
+"stack output") echo '{{}}';;
+"up --yes")
+    pwd >>{directory}/brought-up
+    cat size >{directory}/live
+    echo '{{"deployment": {{"resources": []}},' "\\"size\\": \\"$(cat size)\\"}}" >{directory}/state
+    test "$(cat size)" != broken || exit 1;;
+"preview --json")
+    if test "$(cat size)" = "$(cat {directory}/live 2>/dev/null)"; then echo '{{"changeSummary": {{"same": 1}}}}'
+    else echo '{{"changeSummary": {{"update": 1}}}}'; fi;;
+esac
+"""
+
+
+def test_a_deployment_by_the_pulumi_cli_and_its_way_back(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: Callable[..., Deployment]
+) -> None:
+    stub = tmp_path / "bin" / "pulumi"
+    stub.parent.mkdir()
+    stub.write_text(PULUMI.format(directory=tmp_path))
+    stub.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{stub.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("STATE_KEY", "awskms://alias/state")
+    monkeypatch.setattr(judging, "judge", lambda _plan, _out: VERDICT)
+    repository = world.repository
+    (repository / "Pulumi.yaml").write_text("name: demo\nruntime: python\n")
+    (repository / "__main__.py").write_text("import pulumi\n\npulumi.export('size', open('size').read())\n")
+    (repository / "install.sh").write_text(f"#!/bin/sh\npwd >>{tmp_path}/installed\n")
+    (repository / "install.sh").chmod(0o755)
+    good = commit(repository, "whole")
+    predicate = deployment.deploy(asked("--unreviewed", "a try"), quiet)
+    record.statement(predicate)
+    assert predicate["outcome"] == "succeeded", predicate["steps"]
+    said = (tmp_path / "said").read_text().splitlines()
+    assert said == [
+        "stack select", "stack export", "preview --json", "up --yes", "stack export", "stack output", "preview --json",
+        "stack export",
+    ]  # fmt: skip
+    keep(tmp_path / "records", commit=good, release=NEW, began="2026-11-22T20:30:00Z")
+
+    commit(repository, "broken")
+    predicate = deployment.deploy(asked("--unreviewed", "a try"), quiet)
+    record.statement(predicate)
+    assert predicate["outcome"] == "rolled back", predicate["steps"]
+    assert (tmp_path / "live").read_text() == "whole"
+    first, second, back = (tmp_path / "brought-up").read_text().splitlines()
+    assert first == second == str(repository)
+    assert (tmp_path / "installed").read_text().splitlines() == [back]
+    assert not Path(back).exists()
