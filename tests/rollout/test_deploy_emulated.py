@@ -15,6 +15,7 @@ import boto3
 import pytest
 
 from localcloud import emulator
+from localcloud.state import lock
 from rollout import __main__ as cli
 from rollout import judging, record
 from rollout.preview import plan_side
@@ -166,7 +167,8 @@ def test_a_stack_is_deployed_kept_rolled_back_and_watched(
         for name, value in github.environment.items():
             monkeypatch.setenv(name, value)
         for _night in range(2):
-            assert cli.main(site.words("drift", "--out", str(tmp_path / "drift" / "dev.json"))) == 3
+            with lock(site.state.with_suffix(".lock")):  # a look takes none, and waits for none
+                assert cli.main(site.words("drift", "--out", str(tmp_path / "drift" / "dev.json"))) == 3
             assert cli.main(["drift-issue", "--from", str(tmp_path / "drift"), "--map", str(site.map)]) == 0
         assert len(github.issues) == 1
         assert "arrivals" in github.issues[0]["body"] + json.dumps(github.comments)
