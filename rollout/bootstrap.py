@@ -268,6 +268,11 @@ def _branches(found: Map, checks: Sequence[str]) -> Iterator[str]:
     yield '    gh api --method PUT "repos/$REPOSITORY/branches/$branch/protection" --input -'
     yield "done"
     yield from _said(
+        "A deployment compares its plan with that of the commit before the merge, so a merge is one commit on its "
+        "branch: no rebasing, which may add several."
+    )
+    yield 'gh api --method PATCH "repos/$REPOSITORY" --field allow_rebase_merge=false'
+    yield from _said(
         f"Records are only ever added: {RECORDS} is made by the first deployment, and never rewritten or deleted. "
         "Each record is signed besides, and one that is not counts for nothing."
     )

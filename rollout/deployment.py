@@ -146,7 +146,7 @@ def _review(this: Deployment) -> str:
     own = this.facts["plan"]["sha256"]
     this.facts["reviewed"] = {"pullRequest": found.pull_request, "head": found.head, "sha256": own}
     try:
-        review.compare(found, this.stack, own, lambda commit: _digest_at(this, commit))
+        review.compare(found, this.stack, own, lambda: _digest_at(this, worktree.before(this.directory)))
     except RolloutError:
         del this.facts["reviewed"]
         raise

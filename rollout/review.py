@@ -23,7 +23,7 @@ from rollout.github import Api
 WORKFLOW = ".github/workflows/comment.yml"
 FILE = re.compile(r"reviewed\.json")
 LARGEST = 1_000_000  # bytes of the download
-Base = Callable[[str], str | None]
+Base = Callable[[], str | None]
 AGAIN = "Have it reviewed again: bring the pull request up to date with its base and wait for the comment."
 
 
@@ -113,8 +113,8 @@ def compare(review: Review, stack: str, own: str, base: Base) -> None:
     """Whether the plan about to be applied is the one that was shown, against the base that was shown.
 
     :param own: digest of the commit's own plan
-    :param base: gives the digest of the stack's plan at a commit, None where the commit has no such stack; the base
-        that was shown is of a stranger's making
+    :param base: gives the digest of the stack's plan on the branch before the merge, None where it had no such stack.
+        Which commit was shown as the base is of a stranger's making: an older one would hide what came between
     :raises RolloutError: it is another one
     """
     shown = review.stacks.get(stack)
@@ -126,8 +126,8 @@ def compare(review: Review, stack: str, own: str, base: Base) -> None:
             f"The plan of {stack} is not the one that {where} showed: its base moved on, or it was merged with other "
             f"changes. {AGAIN} Or start the workflow by hand and say why it is deployed unreviewed."
         )
-    if shown["base"] != base(review.base):
+    if shown["base"] != base():
         raise RolloutError(
-            f"What {where} was compared with was not the plan of {stack} at {review.base[:12]}: what its comment calls "
-            f"unchanged may not be. {AGAIN}"
+            f"What {where} was compared with ({review.base[:12]}) was not the plan of {stack} that the branch had "
+            f"before the merge: what its comment calls unchanged may not be. {AGAIN}"
         )

@@ -44,6 +44,19 @@ def commit(directory: Path) -> str:
     return git(directory, "rev-parse", "--verify", "HEAD^{commit}")
 
 
+def before(directory: Path) -> str:
+    """The commit that the branch had before the one that is checked out: the first parent of a merge or a squash.
+
+    :raises RolloutError: the clone does not have it
+    """
+    try:
+        return git(directory, "rev-parse", "--verify", "HEAD^1^{commit}")
+    except RolloutError as error:
+        raise RolloutError(
+            f"{error}. The branch's commit before this one is needed: clone the whole history (fetch-depth: 0)."
+        ) from None
+
+
 @contextlib.contextmanager
 def at(wanted: str, directory: Path, shared: Sequence[str] = ()) -> Iterator[Path]:
     """A project directory as it was at a commit.

@@ -341,6 +341,17 @@ def test_a_plan_that_differs_from_the_reviewed_one_stops(this: Deployment, world
     assert world.running == "small 1111"
 
 
+def test_an_older_commit_that_a_stranger_names_as_the_base_stops(this: Deployment, world: World) -> None:
+    large = plans.digest(PLAN | {"outputs": {"size": "large"}})
+    oldest = git(this.directory, "rev-parse", "HEAD")  # its true plan, but not what the branch had before
+    stacks = {"dev": {"head": large, "base": large}}
+    this.reviewed = lambda: review.Review(7, "d" * 40, oldest, stacks)
+    predicate = deployment.deploy(this, quiet)
+    assert predicate["outcome"] == "stopped"
+    assert "had before the merge" in detail(predicate, "review")
+    assert world.running == "small 1111"
+
+
 # What is written down
 
 
