@@ -39,7 +39,7 @@ def change_lines(change: Change, redactor: Redactor) -> list[str]:
     if change.moved:
         notes.append("an alias would keep what is made anew elsewhere")
     note = f" ({'; '.join(notes)})" if notes else ""
-    lines = [printable(f"{SIGNS[change.op]} {label}{note}{_place(change)}")]
+    lines = [printable(f"{SIGNS[change.op]} {label}{note}{redactor.text(_place(change))}")]
     if change.op == "create" and change.new:
         lines += _inputs(change.new["inputs"], redactor)
     for row in change.properties[:MOST_PROPERTIES]:

@@ -65,13 +65,14 @@ _PATTERNS = re.compile(
         (
             # Private keys: with line breaks or with `\n` for them, whole or cut off.
             r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----[\s\S]*?(?:-----END [A-Z0-9 ]+-----|\Z)",
-            r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b",  # AWS
-            r"\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_[A-Za-z0-9_]{20,}",
+            r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Z0-9])",  # AWS
+            r"gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}",
             r"\bgl(?:pat|[dfr]t|cbt|ptt|soat|agent|oas|imt)-[\w-]{20,}|\bxox[a-z]-[\w-]{10,}|\bnpm_[A-Za-z0-9]{30,}|\bpypi-[\w-]{50,}",
             r"\bpul-[0-9a-f]{40}\b|\bhf_[A-Za-z0-9]{30,}|\bsk-(?:[a-z]+-)?[A-Za-z0-9_]{20,}|\b[sr]k_(?:live|test)_[A-Za-z0-9]{10,}",
-            r"\bAIza[\w-]{35}|\bya29\.[\w.-]{20,}|\bGOCSPX-[\w-]{20,}",  # Google
+            r"AIza[\w-]{35}|\bya29\.[\w.-]{20,}|\bGOCSPX-[\w-]{20,}",  # Google
             r"\b[\w~.-]{3}8Q~[\w~.-]{31,}|(?<![A-Za-z0-9+])[A-Za-z0-9+/]{86}==",  # Azure
-            r"\bey[JI][\w-]{8,}\.[\w-]{8,}\.[\w-]*(?:\.[\w-]+\.[\w-]+)?",  # JSON Web Tokens
+            # JSON Web Tokens. Bounded, as each of many beginnings would be followed to the end of a text.
+            r"eyJ[\w-]{8,400}\.eyJ[\w-]+\.[\w-]*|\bey[JI][\w-]{8,}\.[\w-]{8,}\.[\w-]*(?:\.[\w-]+\.[\w-]+)?",
             r"https://hooks\.slack\.com/[^\s\"']+|https://[\w-]+\.webhook\.office\.com/[^\s\"']+",
             r"(?<=://)[^\s/@:\"'<>]*:[^\s/@\"'<>]+(?=@)",  # user and password in an address
             r"\b(?i:Bearer|Basic)\s+[\w.~+/-]{8,}=*",
@@ -102,7 +103,7 @@ _NO_VALUE = re.compile(
     r"|[\[{(][\]}),;]*|(?i:true|false|null|none|undefined)"
 )
 _CALL = re.compile(r"[A-Za-z_][\w.]*\(")
-_BASE64 = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{16,}={0,2}(?![A-Za-z0-9+/=])")
+_BASE64 = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{16,}={0,2}")
 
 
 class Redactor:
@@ -143,10 +144,17 @@ class Redactor:
         return _ASSIGNED.sub(_assignment, shown)
 
     def _encoded(self, match: re.Match[str]) -> str:
-        """A base64 text: encoded again without what its text must not say."""
+        """A base64 text: encoded again without what its text must not say; hidden where only a piece of it says it."""
         decoded = _decoded(match[0])
-        shown = self.text(decoded) if decoded else decoded
-        return match[0] if shown == decoded else base64.b64encode(shown.encode()).decode()
+        if decoded:
+            shown = self.text(decoded)
+            return match[0] if shown == decoded else base64.b64encode(shown.encode()).decode()
+        word = match[0].rstrip("=").replace("-", "+").replace("_", "/")
+        for start in range(4):  # wherever it was cut
+            piece = word[start : start + (len(word) - start) // 4 * 4]
+            if _PATTERNS.search(base64.b64decode(piece).decode("latin-1")):
+                return HIDDEN
+        return match[0]
 
     def value(self, value: Any, path: str = "") -> Any:
         """Any JSON value without its secrets. path: where it stands, `/` between names; the last one counts."""
