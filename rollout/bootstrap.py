@@ -293,9 +293,10 @@ def _left(accounts: Sequence[Account], found: Map, inside: Sequence[str]) -> Ite
     if inside:
         yield from _said(
             f"{' and '.join(inside)} runs the app on clusters too, whose addresses are private: what GitHub's own "
-            "machines cannot reach, they cannot deploy or compare. Let its jobs run on a machine in that network "
-            "(runs-on), or set groundwork:kubernetes to false."
+            "machines cannot reach, they cannot deploy or compare. Name a runner of yours inside that network, or set "
+            "groundwork:kubernetes to false."
         )
+        yield "# gh variable set RUNNER --body LABEL"
     yield "# The first deployment, of what no pull request showed. docs/runbook.md says what to do if it fails."
     yield f'gh workflow run deploy.yml --ref {found.rows[0].branch} --raw-field unreviewed="First deployment"'
 

@@ -231,6 +231,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
             command.add_argument("file", type=Path, metavar="RECORD.json", help="the one to keep")
 
 
+def _refuse_foreign(found: Record) -> None:
+    """A job hands on what another made: it keeps that only where it is about this very run, commit and branch."""
+    told, run_ = os.environ, found.predicate["run"] or {}
+    ours = (told["GITHUB_RUN_ID"], told["GITHUB_RUN_ATTEMPT"], told["GITHUB_SHA"], told["GITHUB_REF"])
+    said = (str(run_.get("id")), str(run_.get("attempt")), found.commit, f"refs/heads/{found.predicate['branch']}")
+    row = branches.read().of_branch(str(found.predicate["branch"]))
+    if said != ours or row is None or row.stack != found.stack:
+        raise RolloutError(f"The record is about another deployment than this run's: {shown(' '.join(said))}.")
+
+
 def run(options: argparse.Namespace) -> int:
     """Pushes one record, or fetches all."""
     remote = options.remote or record_branch.remote()
@@ -238,6 +248,8 @@ def run(options: argparse.Namespace) -> int:
         record_branch.fetch(remote, options.records)
         return 0
     found = read(options.file)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        _refuse_foreign(found)
     name = file_name(found.statement)
     record_branch.push(remote, name, options.file.read_bytes(), options.records)
     sys.stdout.write(f"{name} is on {record_branch.BRANCH}.\n")

@@ -254,6 +254,30 @@ def test_a_record_is_pushed_once_and_never_replaced(
     assert pushed(remote, tmp_path / "records", tmp_path / "nothing.json") == 1
 
 
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"GITHUB_RUN_ID": "42"},
+        {"GITHUB_RUN_ATTEMPT": "2"},
+        {"GITHUB_SHA": "e" * 40},
+        {"GITHUB_REF": "refs/heads/main"},
+    ],
+)
+def test_a_run_keeps_no_record_but_its_own(
+    remote: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, foreign: dict[str, str]
+) -> None:
+    own = {"GITHUB_RUN_ID": "41", "GITHUB_RUN_ATTEMPT": "1", "GITHUB_SHA": COMMIT, "GITHUB_REF": "refs/heads/dev"}
+    for name, value in {"GITHUB_ACTIONS": "true", **own, **foreign}.items():
+        monkeypatch.setenv(name, value)
+    records, file = tmp_path / "records", keep(tmp_path / "a")
+    assert pushed(remote, records, file) == 1
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
+    assert pushed(remote, records, keep(tmp_path / "b", stack="prod")) == 1  # from dev's branch
+    assert pushed(remote, records, file) == 0
+    assert kept(remote) == ["dev/20261121T203000Z-41-1.json"]
+
+
 def test_runs_that_push_at_once_all_get_their_record_in(remote: Path, tmp_path: Path) -> None:
     files = [keep(tmp_path / str(n), began=f"2026-11-2{n}T20:30:00Z") for n in range(1, 5)]
     codes: list[int] = []
