@@ -30,6 +30,7 @@ TARGETS = [
     "down",
     "preview",
     "plan",
+    "bootstrap",
     "lint",
     "check",
     "test",
