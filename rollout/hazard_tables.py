@@ -150,6 +150,7 @@ INTERNAL = (
 )
 
 _COPIED = ("Standard_GRS", "Standard_RAGRS", "Standard_GZRS", "Standard_RAGZRS")
+DEEP_LOCK = "immutabilityPeriodSinceCreationInDays"  # of Azure, wherever it stands
 # type, path, what a good value is, what is lost without it. Numbers: what is lost where they become smaller.
 KEEPS: tuple[tuple[str, str, Test | None, str], ...] = (
     ("aws:s3/bucketversioning:*", "versioningConfiguration.status", _is("Enabled"), _VERSIONS),
@@ -225,7 +226,7 @@ KEEPS: tuple[tuple[str, str, Test | None, str], ...] = (
     ),
     ("azure-native:storage:storageaccount", "sku.name", _is(*_COPIED), "its copy in another region"),
     ("azure-native:storage:storageaccount", "immutableStorageWithVersioning.enabled", _is(True), "its lock"),
-    ("azure-native:storage:blobcontainer*", "immutabilityPeriodSinceCreationInDays", None, "days of its lock"),
+    ("azure-native:storage:blobcontainer*", DEEP_LOCK, None, "days of its lock"),
     ("azure-native:keyvault:vault", "properties.enablePurgeProtection", _is(True), "its protection from purging"),
     (
         "azure-native:keyvault:vault",

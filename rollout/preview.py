@@ -24,7 +24,7 @@ from rollout.branches import NAME
 from rollout.errors import RolloutError
 from rollout.markdown import printable
 from rollout.plans import Plan
-from rollout.redact import Redactor
+from rollout.redact import Redactor, found_in_plan
 
 SIDES = ("head", "base")
 SCANNERS = ".venv-scanners"  # where the policies look for tools that have an environment of their own
@@ -158,7 +158,9 @@ def judge_side(side: Side, stacks: Sequence[str], redactor: Redactor) -> dict[st
         done = run_module(side.directory, ["policies", "check", *files, "--out", str(out)])
         try:
             results = json.loads((out / "results.json").read_text(encoding="utf-8"))
-            return {stack: slim(results, stack, redactor) for stack in wanted}
+            # A message may quote what the plan has in clear.
+            known = {stack: redactor.knowing(found_in_plan(side.bare[stack])) for stack in wanted}
+            return {stack: slim(results, stack, known[stack]) for stack in wanted}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             why = said(done, redactor) or "They ended and left no results."
             return {stack: unanswered(stack, why) for stack in wanted}

@@ -15,6 +15,7 @@ from rollout import grants, hazards, kinds
 from rollout.changes import Change, Changes, Row
 from rollout.grant import ANYONE, NOT, Grant, covers, is_broad
 from rollout.grants import Grants
+from rollout.hazard_tables import DEEP_LOCK
 from rollout.plans import Plan, without_release
 
 Kind = Literal["data", "exposure", "permission", "capacity", "policy"]
@@ -138,6 +139,11 @@ def _kept_less(change: Change, old: Row, new: Row) -> Iterator[Risk]:
         less = kept.amount is not None and (now.amount is None or now.amount < kept.amount)
         if less or (kept.good and not now.good):
             yield _of("data", 1, change, f"loses {kept.says} ({{}} → {{}})", shown(kept.value), shown(now.value))
+    for row in change.properties:  # also deep in a template that another engine deploys
+        was, becomes = hazards.number(row.old), hazards.number(row.new)
+        if row.path.endswith(f".{DEEP_LOCK}") and was is not None and (becomes is None or becomes < was):
+            told = (shown(was), "none" if becomes is None else shown(becomes))
+            yield _of("data", 1, change, "loses days of a lock ({} → {})", *told)
 
 
 def _still_there(row: Row, rows: Mapping[str, Row]) -> bool:

@@ -16,6 +16,7 @@ from rollout.difftext import change_lines, property_lines, short_type, shown
 from rollout.preview_cloud import CloudPreview
 from rollout.redact import HIDDEN, Redactor
 from rollout.render import LIMIT, comment, size, superseded
+from tests.rollout import example
 from tests.rollout.plan_documents import HEAD, plan, resource
 from tests.rollout.test_markdown import HOSTILE, filtered, page
 from tests.rollout.test_redact import AZURE_KEY, SECRETS, decoded, forms
@@ -134,12 +135,12 @@ def many(count: int, letters: int) -> tuple[Plan, Plan]:
 
 
 def test_what_is_too_long_loses_the_least_risky_first_and_says_how_much() -> None:
-    text = one(*many(2_000, 40))
+    text = one(*many(1_200, 40))
     assert LIMIT - 3_000 < size(text) <= LIMIT
     assert "`aws:s3:Bucket` `data` is deleted" in text
     assert "- aws:s3:Bucket data" in text
     (left_out,) = re.findall(r"\*\*Too long for a comment:\*\* (\d+) changed resources left out", text)
-    assert text.count("~ aws:sns:Topic") + int(left_out) == 2_000
+    assert text.count("~ aws:sns:Topic") + int(left_out) == 1_200
     assert text.count("<details>") == text.count("</details>") == 1
     assert text.count("```") == 2
 
@@ -163,7 +164,7 @@ def test_risks_are_left_out_last_and_counted() -> None:
 
 
 def test_more_than_github_counts_in_any_unit_is_never_sent() -> None:
-    text = one(*many(3_000, 100))
+    text = one(*many(900, 100))
     assert max(len(text), len(text.encode("utf-16-le")) // 2, len(text.encode())) <= 65_536
     assert size(superseded(text, "c" * 40)) <= 65_536
 
@@ -365,3 +366,29 @@ def test_a_new_resource_shows_its_inputs_but_for_labels() -> None:
 )
 def test_types_are_told_as_pulumi_tells_them(token: str, text: str) -> None:
     assert short_type(token) == text
+
+
+# --- the example ---
+
+
+def test_the_example_is_what_the_code_makes_today() -> None:
+    assert example.PAGE.read_text(encoding="utf-8") == example.page(), "run python -m tests.rollout.example"
+
+
+def test_the_example_shows_every_kind_of_risk_in_order() -> None:
+    text = example.page()
+    titles = [
+        "Data that may be lost",
+        "Open to the public",
+        "Wider permissions",
+        "Fewer of what runs",
+        "**Policies**",
+        "<details>",
+    ]
+    places = [text.index(title) for title in titles]
+    assert places == sorted(places)
+
+
+def test_the_edits_of_the_example_are_still_possible() -> None:
+    for name, old, _ in example.EDITS:
+        assert (example.ROOT / name).read_text(encoding="utf-8").count(old) == 1, name

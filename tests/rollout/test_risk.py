@@ -699,3 +699,14 @@ def test_a_kind_is_a_type_without_its_version(token: str, name: str) -> None:
 def test_a_type_that_no_table_names_says_nothing() -> None:
     assert holds("demo:index:Thing") == ""
     assert forces_new("demo:index:Thing") == ()
+
+
+def test_a_lock_of_azure_that_is_shortened_deep_in_a_template_is_told() -> None:
+    def locked(days: int) -> list[Row]:
+        inner = {"policy": {"immutabilityPeriodSinceCreationInDays": days}}
+        return [
+            resource("azure-native:resources:Deployment", "lock", {"properties": {"template": {"resources": [inner]}}})
+        ]
+
+    assert told(locked(365), locked(30)) == [("data", "lock", "loses days of a lock (365 → 30)")]
+    assert told(locked(30), locked(365)) == []
