@@ -110,6 +110,8 @@ def test_what_looks_like_a_secret_is_hidden(secret: str, frame: str) -> None:
         "Authorization: Bearer {}",
         "authorization: Basic {}",
         "Authorization: AWS4-HMAC-SHA256 Credential={}",
+        "Authorization: {}",
+        'curl --header "authorization: Negotiate {}"',
         "export DB_PASSWORD={}",
         'DB_PASSWORD="{}"',
         "DB_PASSWORD = '{}'",
