@@ -286,3 +286,10 @@ def test_ci_runs_the_command_that_people_run() -> None:
 
 def test_the_contributors_guide_is_two_pages_at_most() -> None:
     assert len((ROOT / "CONTRIBUTING.md").read_text().split()) <= 1000
+
+
+@pytest.mark.xdist_group("together")
+def test_tests_of_a_group_run_in_one_process(request: pytest.FixtureRequest) -> None:
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        pytest.skip("one process runs all tests here: make test uses two")
+    assert request.node.nodeid.endswith("@together")
