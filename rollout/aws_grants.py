@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from rollout.changes import Row, document_of
+from rollout.changes import Row
 from rollout.grant import NOT, Grant, canonical, identity, label, listed, text
 from rollout.kinds import kind
+from rollout.redact import document_of
 
 _ATTACHED = {"role": "role", "roles": "role", "user": "user", "users": "user", "group": "group", "groups": "group"}
 

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rollout import kinds
-from rollout.plans import DEEPEST, Plan, without_release
+from rollout.plans import Plan, without_release
+from rollout.redact import NESTED, document_of
 
 Op = Literal["create", "update", "replace", "delete"]
 Row = Mapping[str, Any]
@@ -138,32 +139,6 @@ def text_of(value: Any) -> str | None:
     return text if "\n" in text or document_of(text) is not None else None
 
 
-def document_of(value: Any) -> Any:
-    """The object or list that a JSON text holds; None for all else."""
-    if isinstance(value, str) and value[:1] in ("{", "[") and value.rstrip()[-1:] in ("}", "]"):
-        try:
-            document = json.loads(value)
-        except (ValueError, RecursionError):
-            return None
-        return document if _is_shallow(document) else None
-    return None
-
-
-def _is_shallow(document: Any) -> bool:
-    """Whether a document is nested no deeper than a plan may be, so that functions that call themselves can read it."""
-    layer = [document]
-    for _ in range(DEEPEST):
-        layer = [
-            item
-            for value in layer
-            if isinstance(value, dict | list)
-            for item in (value.values() if isinstance(value, dict) else value)
-        ]
-        if not layer:
-            return True
-    return False
-
-
 class _Side:
     """One plan, its rows by URN, and what its made-up values stand for."""
 
@@ -182,22 +157,10 @@ class _Side:
         found = {}
         for name, value in row["inputs"].items():
             sources = row["propertyDependencies"].get(name) or row["dependencies"]
-            found[name] = self._neutral(value, f"/inputs/{_escaped(name)}", marks, sources)
+            made = {text: known for urn in sources for text, known in self._values(urn).items()}
+            longest = sorted(made, key=lambda text: (-len(text), text))
+            found[name] = _neutral(value, f"/inputs/{_escaped(name)}", marks, [(text, made[text]) for text in longest])
         return found
-
-    def _neutral(self, value: Any, pointer: str, marks: set[str], sources: Sequence[str]) -> Any:
-        if isinstance(value, dict):
-            return {k: self._neutral(v, f"{pointer}/{_escaped(k)}", marks, sources) for k, v in value.items()}
-        if isinstance(value, list):
-            return [self._neutral(item, f"{pointer}/{index}", marks, sources) for index, item in enumerate(value)]
-        if pointer not in marks:
-            return value
-        made = {text: token for urn in sources for text, token in self._values(urn).items()}
-        if not isinstance(value, str):
-            return made.get(repr(value), value)
-        for text in sorted(made, key=lambda text: (-len(text), text)):
-            value = value.replace(text, made[text])
-        return value
 
     def _values(self, urn: str) -> dict[str, str]:
         """The made-up values of a resource, each with what it is."""
@@ -212,6 +175,21 @@ class _Side:
                     found.setdefault(repr(leaf), f"{{{known}{pointer}}}")
             self._made[urn] = found
         return self._made[urn]
+
+
+def _neutral(value: Any, pointer: str, marks: set[str], made: Sequence[tuple[str, str]]) -> Any:
+    """A value with what made-up values in it stand for. made: those, the longest first, each with what it is."""
+    if isinstance(value, dict):
+        return {name: _neutral(item, f"{pointer}/{_escaped(name)}", marks, made) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_neutral(item, f"{pointer}/{index}", marks, made) for index, item in enumerate(value)]
+    if pointer not in marks:
+        return value
+    if not isinstance(value, str):
+        return next((known for text, known in made if text == repr(value)), value)
+    for text, known in made:
+        value = value.replace(text, known)
+    return value
 
 
 def _escaped(name: str) -> str:
@@ -327,23 +305,30 @@ def _moved(changes: list[Change]) -> Iterator[Change]:
             yield change
 
 
-def _differing(old: Any, new: Any, known_old: Any, known_new: Any, path: str = "") -> Iterator[Property]:
-    """The leaves that differ, also when made-up values count as what they stand for (`known_…`)."""
+def _differing(
+    old: Any, new: Any, known_old: Any, known_new: Any, path: str = "", *, nested: int = 0
+) -> Iterator[Property]:
+    """The leaves that differ, also when made-up values count as what they stand for (`known_…`).
+
+    nested: in how many JSON texts, one inside of the other, they stand.
+    """
     if _same(old, new) or _same(known_old, known_new):
         return
     if isinstance(old, dict) and isinstance(new, dict) and not _is_mark(old) and not _is_mark(new):
         for name in sorted(old.keys() | new.keys()):
             below = f"{path}.{name}" if path else name
             pair = (old.get(name, MISSING), new.get(name, MISSING))
-            yield from _differing(*pair, known_old.get(name, MISSING), known_new.get(name, MISSING), below)
+            yield from _differing(
+                *pair, known_old.get(name, MISSING), known_new.get(name, MISSING), below, nested=nested
+            )
         return
     if isinstance(old, list) and isinstance(new, list):
-        yield from _lists(old, new, known_old, known_new, path)
+        yield from _lists(old, new, known_old, known_new, path, nested=nested)
         return
-    documents = [document_of(value) for value in (old, new, known_old, known_new)]
+    documents = [document_of(value) for value in (old, new, known_old, known_new)] if nested < NESTED else [None]
     if all(document is not None for document in documents) and isinstance(documents[0], type(documents[1])):
         one, other, known, known_other = documents
-        yield from _differing(one, other, known, known_other, path)
+        yield from _differing(one, other, known, known_other, path, nested=nested + 1)
         return
     yield Property(path, old, new)
 
@@ -357,14 +342,16 @@ def _is_mark(value: Mapping[str, Any]) -> bool:
     return len(value) == 1 and next(iter(value)).startswith("$")
 
 
-def _lists(old: list[Any], new: list[Any], known_old: Any, known_new: Any, path: str) -> Iterator[Property]:
+def _lists(
+    old: list[Any], new: list[Any], known_old: Any, known_new: Any, path: str, *, nested: int
+) -> Iterator[Property]:
     """The rows of two lists that differ: by what names them, else as a text comparison aligns them."""
     if (names := _named(old)) and (others := _named(new)):
         sides = ((names, old), (others, new), (names, known_old), (others, known_new))
         rows = [dict(zip(keys, values, strict=True)) for keys, values in sides]
         for name in dict.fromkeys([*names, *others]):
             one, other, known, known_other = (row.get(name, MISSING) for row in rows)
-            yield from _differing(one, other, known, known_other, f"{path}[{name}]")
+            yield from _differing(one, other, known, known_other, f"{path}[{name}]", nested=nested)
         return
     if max(len(old), len(new)) > LONGEST_LIST:
         yield Property(path, old, new)
@@ -378,9 +365,8 @@ def _lists(old: list[Any], new: list[Any], known_old: Any, known_new: Any, path:
             known = known_old[one] if one < b else MISSING
             known_other = known_new[other] if other < d else MISSING
             where = f"{path}[{one if one < b else other}]"
-            yield from _differing(
-                old[one] if one < b else MISSING, new[other] if other < d else MISSING, known, known_other, where
-            )
+            was, becomes = old[one] if one < b else MISSING, new[other] if other < d else MISSING
+            yield from _differing(was, becomes, known, known_other, where, nested=nested)
 
 
 def _named(rows: list[Any]) -> list[str]:

@@ -11,9 +11,9 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from rollout.changes import MISSING, Change, Op, Property, document_of, text_of
+from rollout.changes import MISSING, Change, Op, Property, text_of
 from rollout.markdown import printable
-from rollout.redact import Redactor
+from rollout.redact import Redactor, document_of
 
 WIDTH = 120  # letters of a value
 SHORT = 44  # letters of each of two values that stand on one line

@@ -13,10 +13,11 @@ from itertools import islice
 from typing import Any
 
 from rollout import aws_grants
-from rollout.changes import Row, document_of
+from rollout.changes import Row
 from rollout.errors import RolloutError
 from rollout.grant import Grant, identity, label, listed, text
 from rollout.kinds import kind
+from rollout.redact import document_of
 
 MOST = 100_000  # permissions of one plan; ours have 600
 

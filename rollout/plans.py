@@ -12,13 +12,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from rollout.errors import RolloutError
-from rollout.redact import Redactor
+from rollout.redact import DEEPEST, Redactor
 
 Plan = dict[str, Any]
 VERSION = 1
 RELEASE_KEY = "groundwork:release"
 LARGEST = 20_000_000  # bytes of one plan: seven times the largest of ours
-DEEPEST = 50  # JSON levels; ours have 15
 MOST_RESOURCES = 10_000
 
 _PINNED = re.compile(r"sha256:[0-9a-f]{64}")

@@ -18,6 +18,7 @@ from urllib.parse import quote, quote_plus
 
 HIDDEN = "[secret]"
 SHORTEST = 4  # characters of a given value that is searched for inside of longer texts
+DEEPEST, NESTED = 50, 3  # levels of a document, and of JSON texts in JSON texts, that are read
 SHORTEST_FOUND = 8  # of one that nobody named as a secret: an environment variable's, a property's of a plan
 
 # Names whose value is a secret are those that end so, in lower case and without `_`, `-` and `.`.
@@ -160,30 +161,27 @@ class Redactor:
         """Any JSON value without its secrets. path: where it stands, `/` between names; the last one counts."""
         return self._value(value, re.split(r"[/.]", path)[-1], HIDDEN)
 
-    def _value(self, value: Any, name: str, hidden: Any, held: int = 0) -> Any:
-        """held: how far the name of what holds the value makes it a secret (`_held`)."""
+    def _value(self, value: Any, name: str, hidden: Any, held: int = 0, nested: int = 0) -> Any:
+        """held: how far its place makes a value a secret (`_held`). nested: in how many JSON texts it stands."""
         held = max(held, _held(name))
         if isinstance(value, Mapping):
             if value.get(_SIGNATURE) == _PULUMI_SECRET:
                 return hidden
             return {
-                self.text(str(key)): self._value(item, str(key), hidden, inner)
+                self.text(str(key)): self._value(item, str(key), hidden, inner, nested)
                 for key, item, inner in _inside(value, held)
             }
         if isinstance(value, list | tuple):
-            return [self._value(item, "", hidden, held) for item in value]
+            return [self._value(item, "", hidden, held, nested) for item in value]
         if held and not (value is None or isinstance(value, bool) or value == "" or _is_reference(value)):
             return hidden
-        return self._leaf(value, hidden) if isinstance(value, str) else value
+        return self._leaf(value, hidden, nested) if isinstance(value, str) else value
 
-    def _leaf(self, text: str, hidden: Any) -> Any:
+    def _leaf(self, text: str, hidden: Any, nested: int) -> Any:
         """A text; in one that is a JSON document the places count, too."""
-        if text[:1] in ("{", "[") and text[-1:] in ("}", "]"):
-            try:
-                document = json.loads(text)
-            except (ValueError, RecursionError):
-                return self.text(text)
-            shown = self._value(document, "", HIDDEN)
+        document = document_of(text) if nested < NESTED else None
+        if document is not None:
+            shown = self._value(document, "", HIDDEN, nested=nested + 1)
             if shown != document:
                 return json.dumps(shown, ensure_ascii=False)
         shown = self.text(text)
@@ -201,6 +199,30 @@ class Redactor:
     def plan(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """A plan (`localcloud/plan.schema.json`) without secrets: `{"$secret": true}` at their places."""
         return _plan(document, self)
+
+
+def document_of(value: Any) -> Any:
+    """The object or list that a JSON text holds; None for all else, and for what is nested deeper than plans are."""
+    if not isinstance(value, str) or value[:1] not in ("{", "[") or value.rstrip()[-1:] not in ("}", "]"):
+        return None
+    try:
+        document = json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+    return document if is_shallow(document) else None
+
+
+def is_shallow(document: Any) -> bool:
+    """Whether a document is nested no deeper than a plan may be, so that functions that call themselves can read it."""
+    layer = [document]
+    for _ in range(DEEPEST):
+        held = [
+            value.values() if isinstance(value, dict) else value for value in layer if isinstance(value, dict | list)
+        ]
+        layer = [item for items in held for item in items]
+        if not layer:
+            return True
+    return False
 
 
 def is_secret_name(name: Any) -> bool:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from rollout.changes import LONGEST_LIST, MISSING, Change, Changes, Property, compare, document_of, text_of
+from rollout.changes import LONGEST_LIST, MISSING, Change, Changes, Property, compare, text_of
+from rollout.redact import document_of
 from tests.rollout.plan_documents import HEAD, RELEASE, plan, resource
 
 BUCKET = "aws:s3/bucket:Bucket"

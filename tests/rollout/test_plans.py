@@ -12,7 +12,8 @@ import jsonschema
 import pytest
 
 from rollout.errors import RolloutError
-from rollout.plans import DEEPEST, LARGEST, check, digest, read, without_release
+from rollout.plans import LARGEST, check, digest, read, without_release
+from rollout.redact import DEEPEST
 from tests.plans.plans import ROOT, evaluated_once
 from tests.rollout.plan_documents import RELEASE, plan, resource
 

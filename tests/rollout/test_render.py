@@ -303,6 +303,23 @@ def test_a_secret_by_its_place_is_hidden() -> None:
     assert HIDDEN in text
 
 
+def nests(kind: str) -> str:
+    """A text that whoever reads what is in it would follow far down."""
+    text = "[1]"
+    if kind == "deep":
+        return "[" * 40_000 + "]" * 40_000
+    for _ in range(12):
+        text = json.dumps([text]) if kind == "json" else base64.b64encode(text.encode()).decode()
+    return json.dumps([text, "[" * 60 + "]" * 60])
+
+
+@pytest.mark.parametrize("kind", ["deep", "json", "base64"])
+def test_texts_that_nest_are_read_only_so_far(kind: str) -> None:
+    old, new = (plan(resource(TOPIC, "a", {"policy": nests(kind), "n": number})) for number in (1, 2))
+    new["resources"][1]["inputs"]["policy"] += " "
+    assert "!     n: 1 → 2" in one(old, new)
+
+
 # --- lines of a diff ---
 
 
