@@ -35,9 +35,9 @@ _TITLES: dict[Kind, str] = {
 _WORDS: dict[Kind, str] = {
     "data": "data",
     "exposure": "exposure",
-    "permission": "permission",
+    "permission": "permissions",
     "capacity": "capacity",
-    "policy": "policy",
+    "policy": "policies",
 }
 _OPS: dict[Op, str] = {
     "create": "to create",
@@ -243,7 +243,7 @@ def _table(stacks: Sequence[_Stack]) -> Iterator[str]:
     yield "|:--|:--|:--|:--|"
     for stack in stacks:
         risks = {kind: sum(row.kind == kind for row in stack.risks) for kind in KINDS}
-        look = ", ".join(f"{number} {_WORDS[kind]}" for kind, number in risks.items() if number)
+        look = ", ".join(f"{_WORDS[kind]} {number}" for kind, number in risks.items() if number)
         found = {sign: stack.changes.count(op) for op, sign in SIGNS.items()}
         counts = markdown.code_in_html(" ".join(f"{sign}{count}" for sign, count in found.items() if count) or "none")
         name = f"**{markdown.code_in_html(stack.name)}**{_whole(stack.preview)}"

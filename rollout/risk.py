@@ -288,7 +288,7 @@ def _capacity(changes: Changes) -> Iterator[Risk]:
             now = after.get(path)
             if change.op == "delete":
                 if amount:
-                    yield _of("capacity", 1, change, f"is deleted, which lowers {says}: {{}} → 0", shown(amount))
+                    yield _of("capacity", 1, change, f"is deleted, which lowers {says}: {{}} → {{}}", shown(amount), 0)
             elif now is None:
                 yield _of("capacity", 1, change, f"no longer sets {says}; it was {{}}", shown(amount))
             elif now[0] < amount:
