@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from rollout import artifact, plans, preview, preview_cloud
+from rollout import artifact, engine, plans, preview, preview_cloud
 from rollout.errors import RolloutError
 from rollout.redact import HIDDEN, Redactor
 from tests.plans.plans import ROOT
@@ -374,3 +374,38 @@ def test_the_release_of_the_settings_is_read_or_missed(tmp_path: Path) -> None:
     for stack in ("dev", "prod"):
         with pytest.raises(RolloutError):
             preview_cloud.pinned(tmp_path, stack)
+
+
+class StandIn:
+    """In place of an engine: a state in which a release runs, and a digest."""
+
+    def __init__(self, release: str) -> None:
+        self.release = release
+
+    def state(self) -> bytes:
+        return b'"image": "app@sha256:' + b"2" * 64 + b'"'
+
+    def preview(self) -> dict[str, Any]:
+        return DIGEST
+
+
+def test_the_command_writes_the_file_and_a_summary_for_the_release_that_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str] = []
+
+    def made(_directory: Path, release: str) -> StandIn:
+        asked.append(release)
+        return StandIn(release)
+
+    monkeypatch.setattr(engine, "engines", lambda _options, _redactor: made)
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    parser = argparse.ArgumentParser()
+    preview_cloud.arguments(parser)
+    words = ["--stack", "dev", "--out", str(tmp_path / "out"), "-C", str(ROOT)]
+    assert preview_cloud.run(parser.parse_args(words)) == 0
+    assert asked[-1] == "sha256:" + "2" * 64
+    document = json.loads((tmp_path / "out" / preview_cloud.FILE).read_text())
+    assert preview_cloud.CloudPreview.parse(document).release == asked[-1]
+    assert "It holds objects." in (tmp_path / "summary.md").read_text()
+    assert capsys.readouterr().out == "dev: 1 to delete, 1 to replace, 1 to update.\n"
