@@ -1,7 +1,8 @@
 """The example of a pull request's comment: `python -m tests.rollout.example [--plan]`.
 
-Writes docs/example-comment.md from the artifact beside this file. With --plan it makes that artifact anew first: it
-edits the program in a clone, and previews the edit as a pull request's preview does, on prod alone (a minute).
+Writes docs/example-comment.md, and its beginning into README, from the artifact beside this file. With --plan it makes
+that artifact anew first: it edits the program in a clone, and previews the edit as a pull request's preview does, on
+prod alone (a minute).
 """
 
 import argparse
@@ -20,6 +21,8 @@ from rollout.redact import Redactor
 ROOT = Path(__file__).parents[2]
 ARTIFACT = Path(__file__).with_name("example.zip")
 PAGE = ROOT / "docs" / "example-comment.md"
+README = ROOT / "README.md"
+BEGIN, END = "<!-- the beginning of docs/example-comment.md -->\n", "<!-- its end -->\n"
 URL = "https://github.com/example/groundwork/actions/runs/1/artifacts/1"
 # A change that somebody might well propose. File, what stands there, what is put in its place.
 EDITS = (
@@ -47,7 +50,19 @@ def main() -> int:
     if parser.parse_args().plan:
         ARTIFACT.write_bytes(planned())
     PAGE.write_text(page(), encoding="utf-8")
+    README.write_text(with_beginning(README.read_text(encoding="utf-8")), encoding="utf-8")
     return 0
+
+
+def with_beginning(readme: str) -> str:
+    """README with the comment's beginning as a quotation: down to the first of the wider permissions."""
+    before, _, rest = readme.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    comment = page().removeprefix(INTRODUCTION).partition("\n")[2]  # without the hidden marker
+    head, permissions, tail = comment.partition("**Wider permissions**\n\n")
+    first = tail.partition("\n")[0]
+    quoted = "".join(f"> {line}".rstrip() + "\n" for line in f"{head}{permissions}{first}\n- …".splitlines())
+    return f"{before}{BEGIN}{quoted}{END}{after}"
 
 
 @functools.cache

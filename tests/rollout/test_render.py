@@ -392,6 +392,13 @@ def test_the_example_is_what_the_code_makes_today() -> None:
     assert example.PAGE.read_text(encoding="utf-8") == example.page(), "run python -m tests.rollout.example"
 
 
+def test_readme_shows_the_beginning_of_the_example() -> None:
+    readme = example.README.read_text(encoding="utf-8")
+    assert example.with_beginning(readme) == readme, "run python -m tests.rollout.example"
+    assert readme.count(example.BEGIN) == readme.count(example.END) == 1
+    assert "> **Wider permissions**" in readme
+
+
 def test_the_example_shows_every_kind_of_risk_in_order() -> None:
     text = example.page()
     titles = [
