@@ -103,6 +103,8 @@ class _Files(Backend):
         self._root = Path(prefix)
 
     def _list(self, under: str) -> Iterable[str]:
+        if not self._root.is_dir():
+            raise RolloutError(f"There is no directory {self.url}: is PULUMI_BACKEND_URL right?")
         # Pulumi's library keeps each file's media type beside it, in NAME.attrs, which is no object.
         files = (path for path in self._root.joinpath(under).rglob("*") if path.is_file() and path.suffix != ".attrs")
         return (path.relative_to(self._root).as_posix() for path in files)

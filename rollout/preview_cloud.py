@@ -94,7 +94,8 @@ class CloudPreview:
         told = ", ".join(f"{number} to {markdown.text(op)}" for op, number in sorted(self.changes.items()))
         rows = sorted(self.steps, key=_weight)
         lines = [f"**In the cloud**, with what is there now, `pulumi preview` of {name} has {told}."]
-        lines += [_line(step, redactor) for step in rows if _weight(step)[0] == 0][:SHOWN]
+        lost = [step for step in rows if _weight(step)[0] == 0][:SHOWN]
+        lines += [_line(step, redactor) for step in lost]
         rest = [step for step in rows if _weight(step)[0] > 0][:SHOWN]
         if rest:
             lines += [
@@ -103,7 +104,7 @@ class CloudPreview:
                 "",
                 *(_line(step, redactor) for step in rest),
             ]
-            more = len(self.steps) + self.omitted - SHOWN
+            more = len(self.steps) + self.omitted - len(lost) - len(rest)
             lines += [f"- … and {more} more"] if more > 0 else []
             lines += ["", "</details>"]
         return lines

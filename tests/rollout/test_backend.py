@@ -87,6 +87,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     """A backend under `team/` of each kind of place."""
     if request.param == "file":
         root = tmp_path / "team"
+        root.mkdir()
 
         def put(name: str, data: bytes) -> None:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -212,6 +213,11 @@ def test_odd_names_are_refused_and_not_shown_as_they_are(monkeypatch: pytest.Mon
     assert str(refused.value).isprintable()
     assert str(refused.value).isascii()
     assert len(str(refused.value)) < 300
+
+
+def test_a_directory_that_is_not_there_is_no_state_without_locks(tmp_path: Path) -> None:
+    with pytest.raises(RolloutError, match=r"There is no directory .*PULUMI_BACKEND_URL"):
+        backend.connect(f"file://{tmp_path}/mistyped").list(".pulumi/locks/")
 
 
 def test_a_list_without_an_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -349,6 +349,10 @@ def test_more_steps_than_are_read_are_cut_and_counted() -> None:
     steps = [{"op": "create", "urn": f"{HEAD}{BUCKET}::{number}"} for number in range(510)]
     found = reduced({"steps": steps})
     assert (len(found.steps), found.omitted, found.changes) == (500, 10, {"create": 510})
+    gone = {"op": "delete", "urn": f"{HEAD}{BUCKET}::gone", "oldState": {"type": BUCKET}}
+    lines = reduced({"steps": [gone, *steps]}).markdown(Redactor((), {}))
+    named = sum(line.startswith(("- create", "- delete")) for line in lines)
+    assert f"- … and {511 - named} more" in lines
 
 
 @pytest.mark.parametrize(

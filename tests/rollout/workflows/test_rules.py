@@ -177,7 +177,7 @@ def test_a_preview_from_a_fork_has_nothing_to_steal() -> None:
 
 def test_a_preview_in_the_cloud_is_for_branches_of_this_repository_alone() -> None:
     job = workflows()["preview-cloud.yml"].jobs["preview"]
-    assert job["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
+    assert job["if"] == ("github.event.pull_request.head.repo.full_name == github.repository && vars.STATE_URL != ''")
 
 
 def test_a_comment_is_written_by_the_default_branch_s_code_after_both_previews() -> None:
