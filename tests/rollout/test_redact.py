@@ -17,8 +17,10 @@ from tests.rollout.plan_documents import plan, resource
 # Made of parts, so that no scanner of this repository takes them for secrets.
 AWS_KEY = "AKIA" + "IOSFODNN7ABCDEFG"
 GITHUB = "ghp_" + "a1B2" * 9
-GOOGLE = "AIza" + "SyA-0123456789_abcdefghijklmnopqrstu"
-JWT = "eyJhbGciOiJIUzI1NiJ9" + ".eyJzdWIiOiIxMjM0NTY3ODkwIn0" + ".dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
+GOOGLE = "AIza" + "SyA-0123456789" + "_abcdefghijklmnopqrstu"
+JWT = ".".join(
+    ("eyJhbGciOiJIUzI1NiJ9", "eyJzdWIiOiIxMjM0NTY3ODkwIn0", "dozjgNryP4J3jVmNHl" + "0w5N_XgL0n3I9PlFUP0THsR8U")
+)
 PEM = "-----BEGIN RSA " + "PRIVATE KEY-----\nMIIEowIBAAKCAQEA7\nabc+/def==\n-----END RSA " + "PRIVATE KEY-----"
 AZURE_KEY = "Ab1+" * 21 + "Ab=="
 CONNECTION = f"DefaultEndpointsProtocol=https;AccountName=data;AccountKey={AZURE_KEY};EndpointSuffix=core.windows.net"
