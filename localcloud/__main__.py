@@ -132,12 +132,21 @@ def _log(severity: str, message: str) -> None:
     _say(f"{severity}: {message}")
 
 
-def _teller(options: argparse.Namespace, *, dry_run: bool) -> Callable[[Event], None]:
+@contextlib.contextmanager
+def _teller(options: argparse.Namespace, *, dry_run: bool) -> Iterator[Callable[[Event], None]]:
+    """Shows events: as a tree that grows in a terminal, a line each elsewhere."""
+    if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+        from localcloud.tree import LiveTree  # noqa: PLC0415 - drawing is for terminals alone
+
+        with LiveTree(dry_run=dry_run, diff=options.diff) as tree:
+            yield tree.note
+        return
+
     def tell(event: Event) -> None:
         for line in display.event_lines(event, dry_run=dry_run, diff=options.diff):
             _say(line)
 
-    return tell
+    yield tell
 
 
 def _report(options: argparse.Namespace, result: operations.Result, *, dry_run: bool) -> int:
@@ -183,11 +192,6 @@ def _judged(
 def _preview(options: argparse.Namespace, project: Project) -> int:
     events: list[Event] = []
     logs: list[tuple[str, str]] = []
-    show = _teller(options, dry_run=True)
-
-    def tell(event: Event) -> None:
-        events.append(event)
-        show(event)
 
     def log(severity: str, message: str) -> None:
         logs.append((severity, message))
@@ -198,7 +202,12 @@ def _preview(options: argparse.Namespace, project: Project) -> int:
             _print(json.dumps(digest.document(project, events, result.resources, logs, result.seconds), indent=4))
 
     try:
-        with _judged(options, project, dry_run=True) as (inspect, finish):
+        with _teller(options, dry_run=True) as show, _judged(options, project, dry_run=True) as (inspect, finish):
+
+            def tell(event: Event) -> None:
+                events.append(event)
+                show(event)
+
             result = operations.preview(
                 project, providers(), tell, log, refresh=options.refresh, parallel=options.parallel, inspect=inspect
             )
@@ -214,11 +223,11 @@ def _preview(options: argparse.Namespace, project: Project) -> int:
 def _up(options: argparse.Namespace, project: Project) -> int:
     if options.packs:
         _preview_first(options)
-    with _judged(options, project, dry_run=False) as (inspect, finish):
+    with _teller(options, dry_run=False) as tell, _judged(options, project, dry_run=False) as (inspect, finish):
         result = operations.up(
             project,
             providers(),
-            _teller(options, dry_run=False),
+            tell,
             _log,
             refresh=options.refresh,
             parallel=options.parallel,
@@ -247,7 +256,8 @@ def _command(name: str, options: argparse.Namespace, stack: str) -> list[str]:
 
 
 def _refresh(options: argparse.Namespace, project: Project) -> int:
-    result = operations.refresh(project, providers(), _teller(options, dry_run=False), parallel=options.parallel)
+    with _teller(options, dry_run=False) as tell:
+        result = operations.refresh(project, providers(), tell, parallel=options.parallel)
     _say(f"{len(result.gone)} gone, {len(result.drifted)} drifted, of {len(result.resources)}")
     if options.json:
         _print(json.dumps(display.result_document(result, masked(result.outputs)), indent=2))
@@ -257,9 +267,8 @@ def _refresh(options: argparse.Namespace, project: Project) -> int:
 
 
 def _destroy(options: argparse.Namespace, project: Project) -> int:
-    result = operations.destroy(
-        project, providers(), _teller(options, dry_run=False), refresh=options.refresh, parallel=options.parallel
-    )
+    with _teller(options, dry_run=False) as tell:
+        result = operations.destroy(project, providers(), tell, refresh=options.refresh, parallel=options.parallel)
     return _report(options, result, dry_run=False)
 
 
