@@ -117,12 +117,13 @@ class Ledger:
             return frozenset(row.id for row in rows if row.type == type_ and row.id)
 
     def dependents(self, urns: set[str]) -> list[Resource]:
-        """Old resources that directly depend on one of the URNs through a property."""
+        """Old resources that directly depend on one of the URNs through a property, or are deleted with it."""
         with self._lock:
             return [
                 row
                 for row in self.old.values()
-                if any(urns & set(sources) for sources in row.property_dependencies.values())
+                if row.deleted_with in urns
+                or any(urns & set(sources) for sources in row.property_dependencies.values())
             ]
 
     def snapshot(self) -> Snapshot:
