@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
+from localcloud.callbacks import Callbacks
 from localcloud.cascade import Cascade
 from localcloud.diff import ignoring, replacing
 from localcloud.errors import LocalcloudError
@@ -35,6 +36,8 @@ class StoppedError(LocalcloudError):
 class Engine:
     """A Host that compares what a program declares with the state and takes, or only tells, the steps between."""
 
+    planning = False
+
     def __init__(
         self,
         ledger: Ledger,
@@ -52,6 +55,7 @@ class Engine:
         self.dry_run = dry_run
         self.refresh = refresh
         self.stopping = threading.Event()
+        self.callbacks = Callbacks(project, dry_run)
         self.stack_outputs: Properties = {}
         self._on_event = on_event
         self._root = project.root
@@ -393,6 +397,7 @@ class Engine:
         self, step: str, row: Resource, kind: str, changed: tuple[str, ...] = (), old: Resource | None = None
     ) -> Iterator[int]:
         """One step: told, written down before, left open in the state if it fails half-way."""
+        self.callbacks.hooked("Before", step, row, old)
         key = self.ledger.begin(kind, row)
         self._tell("start", step, row, changed, old=old)
         begun = time.monotonic()
@@ -406,6 +411,7 @@ class Engine:
             self._tell("failed", step, row, changed, message=str(error), seconds=time.monotonic() - begun)
             raise
         self._tell("done", step, row, changed, old=old, seconds=time.monotonic() - begun)
+        self.callbacks.hooked("After", step, row if step == "delete" else self.ledger.find(row.urn) or row, old)
 
     def _tell(
         self,
@@ -419,5 +425,8 @@ class Engine:
         seconds: float = 0.0,
         message: str = "",
     ) -> None:
+        if kind == "noted" or (kind == "done" and self.dry_run):  # no step surrounds these
+            self.callbacks.hooked("Before", step, row, old)
+            self.callbacks.hooked("After", step, row, old)
         with self._lock:
             self._on_event(Event(kind, step, row.urn, row.type, changed, replaces, old, row, seconds, message))

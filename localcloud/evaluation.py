@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from localcloud import synthetic
+from localcloud.callbacks import Callbacks, HookCall
 from localcloud.errors import LocalcloudError
 from localcloud.monitor import STACK_TYPE, Inspect, Monitor, Registration
 from localcloud.program import run
@@ -57,6 +58,9 @@ class Evaluation:
 class _Evaluator:
     """A Host that knows no cloud: providers and resources alike are answered with what the SDK says they look like."""
 
+    planning = True
+    callbacks: Callbacks
+
     def __init__(self, project: Project, inspect: Inspect | None) -> None:
         self.stopping = threading.Event()
         self.outputs_given: dict[str, Properties] = {}
@@ -69,7 +73,15 @@ class _Evaluator:
         self._lock = threading.Lock()
 
     def register(self, registration: Registration) -> tuple[str, Properties]:
-        return self._answer(registration, None)
+        call = HookCall(registration.urn, "", registration.name, registration.type, new_inputs=registration.inputs)
+        self._run_hooks(registration, "BeforeCreate", call)
+        id_, outputs = self._answer(registration, None)
+        self._run_hooks(registration, "AfterCreate", replace(call, id=id_, new_outputs=outputs))
+        return id_, outputs
+
+    def _run_hooks(self, registration: Registration, when: str, call: HookCall) -> None:
+        if names := registration.hooks.get(when):
+            self.callbacks.run_hooks(names, when, call)
 
     def read(self, registration: Registration, id_: str) -> tuple[str, Properties]:
         return self._answer(registration, id_)
@@ -93,7 +105,7 @@ class _Evaluator:
             self.outputs_given[urn] = outputs
 
     def _answer(self, registration: Registration, id_: str | None) -> tuple[str, Properties]:
-        if not registration.custom:
+        if not registration.custom and not registration.remote:
             return self._keep(registration, "", {}, frozenset())
         if self._inspect is not None and not registration.type.startswith(PROVIDER_PREFIX):
             registration = replace(registration, inputs=self._inspect(registration, registration.inputs))
@@ -118,7 +130,7 @@ class _Evaluator:
     def _keep(
         self, registration: Registration, id_: str, outputs: Properties, paths: frozenset[str]
     ) -> tuple[str, Properties]:
-        declared = {name: value for name, value in vars(registration).items() if name != "aliases"}
+        declared = {name: value for name, value in vars(registration).items() if name in Planned.__match_args__}
         if registration.aliases:  # whoever compares two plans must know what was renamed
             declared["options"] = {**registration.options, "aliases": sorted(registration.aliases)}
         planned = Planned(**declared, outputs=outputs, synthetic=paths, id=id_)

@@ -124,12 +124,13 @@ def run(monitor: Monitor, log: Callable[[str, str], None], arguments: Sequence[s
     """
     project = monitor.project
     pulumi_settings.reset_options(project=project.name, stack=project.stack, preview=monitor.dry_run)
+    monitor.callbacks.log = lambda severity, message: log(severity, project.masked(message))
     pulumi_settings.configure(
         pulumi_settings.Settings(
             project=project.name,
             stack=project.stack,
             monitor=monitor,
-            engine=EngineLog(lambda severity, message: log(severity, project.masked(message))),
+            engine=EngineLog(monitor.callbacks.log),
             dry_run=monitor.dry_run,
             organization="organization",
             root_directory=str(project.root),
@@ -166,6 +167,7 @@ def _run_in_loop(monitor: Monitor) -> None:
     finally:
         monitor.host.stopping.set()
         executor.shutdown(wait=True, cancel_futures=True)  # steps under way end and are written down
+        monitor.callbacks.close()
         for task in asyncio.all_tasks(loop):
             task.cancel()
         loop.run_until_complete(asyncio.sleep(0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from localcloud.callbacks import BOUND
 from localcloud.monitor import Registration
 from localcloud.state import Resource
 from localcloud.values import Properties, Secret, has_secret, reveal
@@ -30,6 +31,7 @@ def declared(registration: Registration, inputs: Properties, provider: str, root
         import_id=options.get("importID", ""),
         deleted_with=options.get("deletedWith", ""),
         source_position=f"project:///{file.relative_to(root)}#{registration.source_line}" if inside else "",
+        extra={BOUND: {when: list(names) for when, names in registration.hooks.items()}} if registration.hooks else {},
     )
 
 

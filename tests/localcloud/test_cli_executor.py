@@ -45,6 +45,7 @@ class Preview:
     registrations: dict[str, Registration] = field(default_factory=dict)
     exports: Properties = field(default_factory=dict)
     stopping: threading.Event = field(default_factory=threading.Event)
+    planning: bool = False
 
     def register(self, registration: Registration) -> tuple[str, Properties]:
         self.registrations[registration.urn] = registration
