@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from localcloud.callbacks import refuse_hooked
 from localcloud.engine import Engine
 from localcloud.errors import LocalcloudError
 from localcloud.events import Event
@@ -30,12 +29,14 @@ class Result:
     """What a command did or, in a preview, would do.
 
     steps: how many of each step (same, create, update, replace, delete), components and providers left out.
-    gone, drifted: URNs that a refresh found missing or changed. outputs: the stack's, with marks.
+    gone, drifted: URNs that a refresh found missing or changed. others: URNs of components and providers that change.
+    outputs: the stack's, with marks.
     """
 
     steps: Counter[str] = field(default_factory=Counter)
     gone: list[str] = field(default_factory=list)
     drifted: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
     outputs: Properties = field(default_factory=dict)
     resources: list[Resource] = field(default_factory=list)
     seconds: float = 0.0
@@ -49,6 +50,8 @@ class Result:
         """Counts an event."""
         if event.kind == "done" and event.step != "read":
             self.steps[event.step] += 1
+        elif event.kind == "noted" and event.step in CHANGES:
+            self.others.append(event.urn)
         elif event.kind == "gone":
             self.gone.append(event.urn)
         elif event.kind == "drift":
@@ -151,6 +154,10 @@ def _stopping(run_: _Run) -> Iterator[None]:
         raise
 
 
+def _alone(project: Project, *, dry_run: bool) -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext() if dry_run else lock(project.lock_file)
+
+
 def up(
     project: Project,
     factories: Mapping[str, ProviderFactory],
@@ -204,19 +211,15 @@ def preview(
 
 def _deploy(this: _Run, project: Project, log: Callable[[str, str], None]) -> Result:
     with _stopping(this):
-        monitor = Monitor(this.engine, project, dry_run=this.engine.dry_run)
-
-        def let_go() -> None:  # while the program lives: it has the hooks of deletions
-            this.settle()
-            undeclared = [row for row in this.ledger.old.values() if row.urn not in this.engine.passed_over]
-            going = this.to_delete([*this.ledger.condemned, *undeclared])
-            _refuse_protected(going, "is no longer declared by the program")
-            if this.engine.refresh:
-                going = [fresh for row in going if (fresh := row if _untold(row) else this.engine.refreshed(row))]
-            this.delete(going)
-
-        monitor.at_end = let_go
-        run(monitor, log)
+        run(Monitor(this.engine, project, dry_run=this.engine.dry_run), log)
+        this.engine.stopping.clear()
+        this.settle()
+        undeclared = [row for row in this.ledger.old.values() if row.urn not in this.engine.passed_over]
+        going = this.to_delete([*this.ledger.condemned, *undeclared])
+        _refuse_protected(going, "is no longer declared by the program")
+        if this.engine.refresh:
+            going = [fresh for row in going if (fresh := row if _untold(row) else this.engine.refreshed(row))]
+        this.delete(going)
         return this.finish()
 
 
@@ -227,10 +230,11 @@ def refresh(
     *,
     parallel: int = 16,
     selection: Selection = EVERYTHING,
+    dry_run: bool = False,
 ) -> Result:
-    """Brings the state to what the cloud reports; changes no cloud."""
-    with lock(project.lock_file):
-        this = _Run(project, factories, on_event, dry_run=False, parallel=parallel, selection=selection)
+    """Brings the state to what the cloud reports; changes no cloud. With dry_run, no state either."""
+    with _alone(project, dry_run=dry_run):
+        this = _Run(project, factories, on_event, dry_run=dry_run, parallel=parallel, selection=selection)
         with _stopping(this):
             selection.check(this.declared_before, (*selection.targets, *selection.excludes))
             _refresh(this)
@@ -267,13 +271,14 @@ def destroy(
     refresh: bool = False,
     parallel: int = 16,
     selection: Selection = EVERYTHING,
+    dry_run: bool = False,
 ) -> Result:
-    """Deletes every resource of the stack; refuses before the first one if some resource is protected."""
-    with lock(project.lock_file):
-        this = _Run(project, factories, on_event, dry_run=False, parallel=parallel, selection=selection)
+    """Deletes every resource of the stack; refuses before the first one if some resource is protected. With dry_run,
+    only tells."""
+    with _alone(project, dry_run=dry_run):
+        this = _Run(project, factories, on_event, dry_run=dry_run, parallel=parallel, selection=selection)
         with _stopping(this):
             _refuse_protected(this.to_delete(list(this.ledger.old.values())), "would be destroyed")
-            refuse_hooked(this.ledger.old.values())
             if refresh:
                 _refresh(this)
             this.settle()
