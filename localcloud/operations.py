@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from localcloud.callbacks import refuse_hooked
 from localcloud.engine import Engine
 from localcloud.errors import LocalcloudError
 from localcloud.events import Event
@@ -211,15 +212,19 @@ def preview(
 
 def _deploy(this: _Run, project: Project, log: Callable[[str, str], None]) -> Result:
     with _stopping(this):
-        run(Monitor(this.engine, project, dry_run=this.engine.dry_run), log)
-        this.engine.stopping.clear()
-        this.settle()
-        undeclared = [row for row in this.ledger.old.values() if row.urn not in this.engine.passed_over]
-        going = this.to_delete([*this.ledger.condemned, *undeclared])
-        _refuse_protected(going, "is no longer declared by the program")
-        if this.engine.refresh:
-            going = [fresh for row in going if (fresh := row if _untold(row) else this.engine.refreshed(row))]
-        this.delete(going)
+        monitor = Monitor(this.engine, project, dry_run=this.engine.dry_run)
+
+        def let_go() -> None:  # while the program lives: it has the hooks of deletions
+            this.settle()
+            undeclared = [row for row in this.ledger.old.values() if row.urn not in this.engine.passed_over]
+            going = this.to_delete([*this.ledger.condemned, *undeclared])
+            _refuse_protected(going, "is no longer declared by the program")
+            if this.engine.refresh:
+                going = [fresh for row in going if (fresh := row if _untold(row) else this.engine.refreshed(row))]
+            this.delete(going)
+
+        monitor.at_end = let_go
+        run(monitor, log)
         return this.finish()
 
 
@@ -279,6 +284,7 @@ def destroy(
         this = _Run(project, factories, on_event, dry_run=dry_run, parallel=parallel, selection=selection)
         with _stopping(this):
             _refuse_protected(this.to_delete(list(this.ledger.old.values())), "would be destroyed")
+            refuse_hooked(this.ledger.old.values())
             if refresh:
                 _refresh(this)
             this.settle()
