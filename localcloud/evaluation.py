@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from localcloud import synthetic
+from localcloud import references, synthetic
 from localcloud.callbacks import Callbacks, HookCall
 from localcloud.errors import LocalcloudError
 from localcloud.monitor import STACK_TYPE, Inspect, Monitor, Registration
@@ -110,6 +110,8 @@ class _Evaluator:
         if self._inspect is not None and not registration.type.startswith(PROVIDER_PREFIX):
             registration = replace(registration, inputs=self._inspect(registration, registration.inputs))
         context = self._context(registration.provider)
+        if registration.type == references.TYPE:
+            context = replace(context, references=self._referred(str(registration.inputs.get("name") or id_)))
         try:
             answer = synthetic.outputs(
                 registration.type, registration.name, registration.urn, registration.inputs, context, id_=id_
@@ -126,6 +128,14 @@ class _Evaluator:
             for name, value in answer.outputs.items()
         }
         return self._keep(registration, answer.id, outputs, answer.paths)
+
+    def _referred(self, name: str) -> dict[str, Properties]:
+        """Another stack's outputs: as deployed here, else as planned, if it is a stack of this project."""
+        found = references.deployed(self._project, name)
+        if found is None and (found := references.planned(self._project, name)) is not None:
+            with self._lock:
+                self.looked_up |= {leaf for _, leaf in walk(found) if leaf is not UNKNOWN}
+        return {} if found is None else {name: found}
 
     def _keep(
         self, registration: Registration, id_: str, outputs: Properties, paths: frozenset[str]

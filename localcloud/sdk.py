@@ -19,6 +19,8 @@ from enum import Enum
 from functools import cache
 from typing import Any
 
+import pulumi
+import pulumi.dynamic
 from pulumi import _types
 from pulumi.runtime import rpc
 
@@ -143,6 +145,25 @@ def classes(package_name: str, module: str) -> Iterator[tuple[str, str]]:
             yield from found["classes"].items()
 
 
+def dynamic_hints(token: str) -> dict[str, Any]:
+    """The types that the program's own classes of a dynamic resource type give to their outputs, by name."""
+    hints: dict[str, Any] = {}
+    waiting = list(pulumi.dynamic.Resource.__subclasses__())
+    while waiting:
+        cls = waiting.pop()
+        waiting += cls.__subclasses__()
+        if token == f"pulumi-python:{cls._resource_type_name}":
+            for name, hint in vars(cls).get("__annotations__", {}).items():
+                told = re.fullmatch(r"(?:\w+\.)*Output\[(\w+)\]", hint if isinstance(hint, str) else _written(hint))
+                hints[name] = {"str": str, "int": int, "float": float, "bool": bool}.get(told[1] if told else "", Any)
+    return hints
+
+
+def _written(hint: Any) -> str:
+    inner = typing.get_args(hint)
+    return f"Output[{getattr(inner[0], '__name__', '')}]" if inner else ""
+
+
 def camel(name: str) -> str:
     """`function_name` → `functionName`."""
     head, *rest = name.split("_")
@@ -225,6 +246,7 @@ __all__ = [
     "UnknownTypeError",
     "camel",
     "classes",
+    "dynamic_hints",
     "enum_of",
     "function_result",
     "import_examples",

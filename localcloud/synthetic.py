@@ -13,7 +13,7 @@ import re
 import typing
 from typing import Any, NamedTuple
 
-from localcloud import forms, policy_document, sdk
+from localcloud import dynamic, forms, policy_document, references, sdk
 from localcloud.identifiers import Context, Subject, data, is_marked, kebab, plural
 from localcloud.values import RESOURCE, SIGNATURE, UNKNOWN, Properties, Secret, has_secret, has_unknown, reveal, walk
 
@@ -50,6 +50,8 @@ def outputs(
     """
     if token == "pulumi:pulumi:StackReference":  # noqa: S105 - a type token
         return _stack_reference(inputs, context, id_ or name)
+    if token.startswith(dynamic.PREFIX):
+        return _dynamic(token, name, urn, inputs, id_)
     if token.startswith(sdk.BUILT_IN):
         return Synthetic(id_ or forms.text(urn, "uuid") or "", dict(inputs), frozenset())
     cls = sdk.resource_class(token)
@@ -81,8 +83,32 @@ def _stack_reference(inputs: Properties, context: Context, stack: str) -> Synthe
     known = context.references.get(str(name))
     if known is None:
         return Synthetic(stack, {"name": name, "outputs": UNKNOWN, "secretOutputNames": UNKNOWN}, frozenset())
-    secret = [key for key, value in known.items() if has_secret(value)]
-    return Synthetic(stack, {"name": name, "outputs": known, "secretOutputNames": secret}, frozenset())
+    return Synthetic(stack, references.answer(str(name), known), frozenset())
+
+
+def _dynamic(token: str, name: str, urn: str, inputs: Properties, id_: str | None) -> Synthetic:
+    """A dynamic resource: the outputs that its class declares (`size: Output[int]`), typed as it says.
+
+    None of the program's create is run: a plan makes nothing.
+    """
+    hints = sdk.dynamic_hints(token)
+    found: Properties = dict(inputs)
+    made = {key for key, kind in hints.items() if inputs.get(key) is None and kind in _SCALARS}
+    for key in hints.keys() - {"id", "urn"}:
+        if inputs.get(key) is None:
+            found[key] = _SCALARS[hints[key]](f"{urn} {key}", name, key) if key in made else UNKNOWN
+    return Synthetic(id_ or forms.text(urn, "uuid") or "", found, frozenset(made))
+
+
+_SCALARS: dict[Any, Any] = {
+    str: lambda seed, name, key: (
+        forms.from_name(key, lambda atom: forms.slug(name) if atom in ("name", "slug") else forms.text(seed, atom))
+        or f"{forms.slug(name)}-{forms.text(seed, 'hex:8')}"
+    ),
+    int: lambda _seed, _name, _key: 1,
+    float: lambda _seed, _name, _key: 1.0,
+    bool: lambda _seed, _name, _key: False,
+}
 
 
 class _Answer:
