@@ -249,6 +249,32 @@ def _destroy(options: argparse.Namespace, project: Project) -> int:
     return _report(options, result, dry_run=dry_run)
 
 
+def _graph(options: argparse.Namespace, project: Project) -> int:
+    """What the state holds; without a state, what the program declares; with --preview, what `up` would do."""
+    from localcloud import evaluation, graph  # noqa: PLC0415 - only this command needs the SDKs' type data
+
+    snapshot = StateFile(project.state_file, project.salt).load()
+    if options.preview:
+        events: list[Event] = []
+        operations.preview(project, providers(), events.append, _log)
+        nodes, what = graph.of_preview(events), "What an update would do."
+    elif snapshot.resources:
+        nodes, what = graph.of_state(snapshot), "What the state holds."
+    else:
+        nodes = graph.of_plan(evaluation.evaluate(project, _log))
+        what = "What the program declares. There is no state yet, so all of it is to be created."
+    text = graph.rendered(nodes, f"{project.name} / {project.stack}", what, options.out, as_json=options.json)
+    if options.out is None:
+        _print(text.removesuffix("\n"))
+        return 0
+    try:
+        options.out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise LocalcloudError(f"The graph cannot be written to {options.out}: {error.strerror}.") from error
+    _say(f"{len(nodes)} resources drawn in {options.out}")
+    return 0
+
+
 def _output(options: argparse.Namespace, project: Project) -> int:
     outputs = operations.outputs_of(StateFile(project.state_file, project.salt).load())
     shown = reveal(outputs) if options.show_secrets else masked(outputs)
@@ -335,6 +361,7 @@ HANDLERS: dict[str, Handler] = {
     "up": _up,
     "refresh": _refresh,
     "destroy": _destroy,
+    "graph": _graph,
     "output": _output,
     "export": _export,
     "import": _import,

@@ -75,13 +75,13 @@ class Tree:
             else:
                 node.state, node.seconds = event.kind, event.seconds
 
-    def picture(self, height: int) -> Table:
-        """The tree as it stands, in at most `height` lines: what is under way first, then what changed last."""
+    def picture(self, room: int) -> Table:
+        """The tree as it stands, in at most `room` lines: what is under way first, then what changed last."""
         with self._lock:
             nodes = dict(self.nodes)
         active = [node.urn for node in nodes.values() if node.state in ("running", "failed")]
         done = [node.urn for node in reversed(nodes.values()) if node.telling and node.state == "done"]
-        room = max(height - 1, 1)
+        room = max(room - 1, 1)
         chosen: dict[str, Node] = {}
         for urn in (*active, *done):
             line = {one.urn: one for one in _line_of(urn, nodes)}
@@ -156,7 +156,7 @@ class LiveTree:
         self.console = console or Console(stderr=True, highlight=False)
         self._diff = diff
         self._live = Live(
-            get_renderable=lambda: self.tree.picture(self.console.height - 1),
+            get_renderable=lambda: self.tree.picture(self.console.size[1] - 1),
             console=self.console,
             refresh_per_second=RATE,
             transient=True,
