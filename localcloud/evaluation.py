@@ -70,6 +70,7 @@ class _Evaluator:
         self._inspect = inspect
         self._providers: dict[str, Properties] = {}
         self._by_urn: dict[str, Planned] = {}
+        self._inside: set[str] = set()  # URNs of resources that only a component's plugin would declare
         self._lock = threading.Lock()
 
     def register(self, registration: Registration) -> tuple[str, Properties]:
@@ -89,6 +90,8 @@ class _Evaluator:
     def invoke(self, token: str, arguments: Properties, provider: str) -> Properties:
         if token == "pulumi:pulumi:getResource":  # noqa: S105 - a function's token
             found = self._by_urn.get(arguments["urn"])
+            if found is None and arguments["urn"] in self._inside:
+                return self._inside_answer(arguments["urn"])
             if found is None:
                 raise LocalcloudError(f"The program asks for {arguments['urn']}, which it has not declared.")
             return {"urn": found.urn, "id": found.id, "state": found.outputs}
@@ -127,7 +130,12 @@ class _Evaluator:
             name: Secret(value) if name in secret and not has_secret(value) else value
             for name, value in answer.outputs.items()
         }
-        return self._keep(registration, answer.id, outputs, answer.paths)
+        if registration.remote:
+            with self._lock:
+                self._inside |= {leaf for path, leaf in walk(outputs) if path.endswith("urn") and isinstance(leaf, str)}
+            message = "is made by a plugin: the plan has its outputs, made up, and nothing of what is inside."
+            self.callbacks.log("warning", f"{registration.where} {message}")
+        return self._keep(registration, "" if registration.remote else answer.id, outputs, answer.paths)
 
     def _referred(self, name: str) -> dict[str, Properties]:
         """Another stack's outputs: as deployed here, else as planned, if it is a stack of this project."""
@@ -136,6 +144,14 @@ class _Evaluator:
             with self._lock:
                 self.looked_up |= {leaf for _, leaf in walk(found) if leaf is not UNKNOWN}
         return {} if found is None else {name: found}
+
+    def _inside_answer(self, urn: str) -> Properties:
+        """A resource inside of a component that a plugin makes: nobody declared it, so all of it is made up."""
+        chain, name = urn.split("::")[2:]
+        answer = synthetic.outputs(chain.rpartition("$")[2], name, urn, {}, self._context(""))
+        with self._lock:
+            self.looked_up |= {leaf for _, leaf in walk(answer.outputs) if leaf is not UNKNOWN}
+        return {"urn": urn, "id": answer.id, "state": answer.outputs}
 
     def _keep(
         self, registration: Registration, id_: str, outputs: Properties, paths: frozenset[str]

@@ -115,6 +115,19 @@ def is_object(kind: Any) -> bool:
     return isinstance(kind, type) and _types.is_output_type(kind)
 
 
+def resource_token(kind: Any) -> str | None:
+    """The type token of a resource class, or of the items of a list of them; None for any other type."""
+    inner = typing.get_args(kind)[:1] if typing.get_origin(kind) is not None else (kind,)
+    cls = _unwrap(inner[0])[0] if inner else None
+    is_one = isinstance(cls, type) and issubclass(cls, pulumi.CustomResource)
+    return getattr(cls, "pulumi_type", None) if is_one else None
+
+
+def is_component(cls: type | None) -> bool:
+    """Whether a resource class is a component, made by a plugin in another language."""
+    return cls is not None and issubclass(cls, pulumi.ComponentResource)
+
+
 def enum_of(hint: Any) -> type[Enum] | None:
     """The first enumeration inside a type annotation, or None."""
     if isinstance(hint, type) and issubclass(hint, Enum):
@@ -252,8 +265,10 @@ __all__ = [
     "import_examples",
     "import_property",
     "inputs",
+    "is_component",
     "is_object",
     "package",
     "properties",
     "resource_class",
+    "resource_token",
 ]

@@ -120,10 +120,12 @@ class _Answer:
         self.reading = reading
         self.made: set[str] = set()
 
-    def property(self, prop: sdk.Property) -> Any:
+    def property(self, prop: sdk.Property) -> Any:  # noqa: PLR0911 - one return for each source of a value
         """The value of a top-level property: the input completed, or made up; None if it is not set."""
         subject = self.subject
         given = subject.inputs.get(prop.name)
+        if (token := sdk.resource_token(prop.kind)) is not None and not _refers(given):
+            return self._inside(token, prop)
         if given is not None:
             return self._completed(given, prop.kind, prop.name, 0)
         if prop.name in TAGS:
@@ -136,6 +138,21 @@ class _Answer:
         if settable and prop.name.endswith("Prefix") and prop.name[:-6] in subject.settable:
             return None
         return self._made_up(prop.kind, prop.name, prop.doc, settable=settable, depth=0)
+
+    def _inside(self, token: str, prop: sdk.Property) -> Any:
+        """References to what is inside of a component that a plugin makes: one resource, or a list of three."""
+        project, stack, chain, name = self.subject.seed.removeprefix("urn:pulumi:").split("::")
+        several = typing.get_origin(prop.kind) in (list, collections.abc.Sequence)
+        made = [
+            {
+                SIGNATURE: RESOURCE,
+                "urn": f"urn:pulumi:{project}::{stack}::{chain}${token}::{name}-{prop.name}{n or ''}",
+                "id": forms.text(f"{self.subject.seed} {prop.name} {n}", "hex:17"),
+            }
+            for n in range((6 if sdk.is_component(self.subject.cls) else 3) if several else 1)
+        ]
+        self._record(prop.name, made if several else made[0])
+        return made if several else made[0]
 
     def _named(self, prop: sdk.Property) -> Any:
         """A top-level property that names the resource, or that is known by name."""
@@ -246,10 +263,11 @@ class _Answer:
         # Azure reports in such lists what else refers to a resource; a new one has none.
         if sdk.is_object(kind) and (settable or depth >= DEPTH - 1 or self.cloud == "azure-native"):
             return []
-        several = self.subject.looked_up and depth == 0 and not sdk.is_object(kind)
+        whole = self.subject.looked_up or sdk.is_component(self.subject.cls)
+        several = whole and depth == 0 and not sdk.is_object(kind)
         items = [
             self._made_up(kind, f"{path}[{n}]", doc, settable=settable, depth=depth + 1)
-            for n in range(3 if several else 1)
+            for n in range((6 if sdk.is_component(self.subject.cls) else 3) if several else 1)
         ]
         return [item for item in items if item not in (None, "")]
 
@@ -327,6 +345,11 @@ def _coerced(value: Any, kind: Any) -> Any:
     if kind in (int, float) and isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d+)?", value):
         return int(value) if kind is int and value.lstrip("-").isdigit() else float(value)
     return value == "true" if kind is bool and value in ("true", "false") else value
+
+
+def _refers(given: Any) -> bool:
+    """Whether an input is a resource, or a list of resources."""
+    return is_marked(given) or (isinstance(given, list) and all(is_marked(item) for item in given))
 
 
 def _item_kind(kind: Any) -> Any:

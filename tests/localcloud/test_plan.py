@@ -18,6 +18,7 @@ from jsonschema import Draft202012Validator
 
 from localcloud import __main__ as cli
 from localcloud import plan
+from localcloud.errors import LocalcloudError
 from localcloud.secrets import Passphrase, new_salt
 from tests.localcloud import planning
 
@@ -628,3 +629,62 @@ def test_a_table_is_plain_text_whatever_names_hold(stack: Any) -> None:
     assert code == 0
     assert "\x1b" not in out
     assert "red?[31m" in out
+
+
+@pytest.mark.parametrize(
+    ("statement", "sentence"),
+    [
+        ('pulumi.export("x", pet.keepers["nothing"])', r"TypeError: .* \(__main__.py:LINE\)"),
+        (
+            'os.environ["NOWHERE_TO_BE_FOUND"]',
+            r"environment variable 'NOWHERE_TO_BE_FOUND' is not set.*__main__.py:LINE",
+        ),
+    ],
+)
+def test_an_error_where_only_the_sdk_runs_is_told_with_the_programs_line(
+    tmp_path: Path, statement: str, sentence: str
+) -> None:
+    source = f'import os\nimport pulumi\nimport pulumi_random as random\npet = random.RandomPet("pet")\n{statement}\n'
+    with pytest.raises(LocalcloudError, match=sentence.replace("LINE", "5")):
+        planned(tmp_path, source)
+
+
+REMOTE = """
+import pulumi
+import pulumi_aws as aws
+
+class Group(pulumi.ComponentResource):
+    def __init__(self, name, opts=None):
+        super().__init__("pack:index:Group", name, {"bucket": None, "names": None}, opts, remote=True)
+    @property
+    @pulumi.getter
+    def bucket(self) -> pulumi.Output[aws.s3.Bucket]:
+        return pulumi.get(self, "bucket")
+    @property
+    @pulumi.getter
+    def names(self) -> pulumi.Output[list[str]]:
+        return pulumi.get(self, "names")
+
+class Pack(pulumi.runtime.ResourceModule):
+    mod_info = {"pkg": "pack", "mod": "index", "fqn": __name__, "classes": {"pack:index:Group": "Group"}}
+    def version(self):
+        return None
+    def construct(self, name, typ, urn):
+        raise NotImplementedError
+sys.modules[__name__] = types.SimpleNamespace(Group=Group)
+pulumi.runtime.register_resource_module("pack", "index", Pack())
+group = Group("group")
+aws.s3.BucketObject("file", bucket=group.bucket.id, key="k")
+pulumi.export("third", group.names.apply(lambda names: names[2]))
+pulumi.export("arn", group.bucket.arn.apply(lambda arn: arn.split(":")[2]))
+"""
+
+
+def test_a_component_that_a_plugin_makes_has_made_up_outputs_of_its_types(tmp_path: Path) -> None:
+    source = "import sys, types\nsys.modules['pack_of_a_test'] = None\n__name__ = 'pack_of_a_test'\n" + REMOTE
+    document = planned(tmp_path, source)
+
+    assert named(document, "group")["custom"] is False
+    assert "/inputs/bucket" in named(document, "file")["synthetic"]
+    assert document["outputs"]["arn"] == "s3"
+    assert document["outputs"]["third"]
