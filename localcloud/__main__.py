@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from localcloud import digest, display, operations, pack_configuration
+from localcloud import digest, display, history, operations, pack_configuration
 from localcloud.errors import LocalcloudError
 from localcloud.events import Event
 from localcloud.judging import Judge
@@ -23,7 +23,7 @@ from localcloud.monitor import Inspect
 from localcloud.options import parser, refuse_unsupported, selection
 from localcloud.project import Project, load
 from localcloud.providers import Provider
-from localcloud.state import Snapshot, StateFile, lock
+from localcloud.state import Snapshot, StateFile, lock, verified
 from localcloud.values import UNKNOWN, Properties, Secret, reveal, transform
 
 Handler = Callable[[argparse.Namespace, Project], int]
@@ -308,8 +308,8 @@ def _import(options: argparse.Namespace, project: Project) -> int:
     file = StateFile(project.state_file, project.salt)
     with lock(project.lock_file):
         try:
-            snapshot: Snapshot = file.parse(document)
-        except (KeyError, TypeError, AttributeError) as error:
+            snapshot: Snapshot = verified(file.parse(document))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise LocalcloudError(f"This is no deployment as `pulumi stack export` writes it: {error!r}.") from error
         prefix = f"urn:pulumi:{project.stack}::{project.name}::"
         strange = [row.urn for row in snapshot.resources if not row.urn.startswith(prefix)]
@@ -317,6 +317,16 @@ def _import(options: argparse.Namespace, project: Project) -> int:
             raise LocalcloudError(f"This state belongs to another stack or project: {strange[0]}.")
         file.save(snapshot)
     _say(f"{len(snapshot.resources)} resources imported")
+    return 0
+
+
+def _restore(options: argparse.Namespace, project: Project) -> int:
+    if options.list:
+        for path in history.kept(project.state_file):
+            _print(path.stem)
+        return 0
+    with lock(project.lock_file):
+        _say(f"The state of {history.restore(project.state_file, options.earlier).stem} is back.")
     return 0
 
 
@@ -365,6 +375,7 @@ HANDLERS: dict[str, Handler] = {
     "output": _output,
     "export": _export,
     "import": _import,
+    "restore": _restore,
 }
 
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "output": "show the stack's outputs, or the one named",
     "export": "print the state, as `pulumi stack export` does",
     "import": "take a state, as `pulumi stack import` does",
+    "restore": "put an earlier state back; each run keeps the one that it found",
 }
 STEPPING = ("preview", "up", "refresh", "destroy")
 DEPLOYING = ("preview", "up")
@@ -82,6 +83,8 @@ OPTIONS = (
     ),
     Option(("--show-secrets",), ("output", "export"), "show secret values in clear"),
     Option(("name",), ("output",), "the output to show", {"nargs": "?"}),
+    Option(("--list",), ("restore",), "only list the earlier states"),
+    Option(("earlier",), ("restore",), "the earlier state to put back; the newest if left out", {"nargs": "?"}),
     Option(("--file",), ("import",), "the state to take; standard input if left out", {"type": Path}),
 )
 
