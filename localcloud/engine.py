@@ -24,7 +24,7 @@ from localcloud.project import Project
 from localcloud.providers import PROVIDER_PREFIX, Provider, ProviderFactory, Providers
 from localcloud.rows import declared, marked, outputs_of
 from localcloud.state import Operation, Resource, touched
-from localcloud.targets import EVERYTHING, Chosen, Selection
+from localcloud.targets import EVERYTHING, Chosen, Selection, needed
 from localcloud.timeouts import within
 from localcloud.values import Properties, has_unknown, plain
 
@@ -157,6 +157,12 @@ class Engine:
                 f"{registration.where} needs {missing[0]}, which does not exist yet and is none of the targets. "
                 "Name it as a target, too."
             )
+        for urn in sorted(resource.needs & self.passed_over):
+            if resource.urn in needed({urn}, list(self.ledger.old.values())):
+                raise LocalcloudError(
+                    f"{registration.where} needs {urn}, which depends on it in the state and is none of the targets. "
+                    "Name it as a target, too."
+                )
 
     def _keep(self, resource: Resource, old: Resource | None) -> None:
         changed = old is not None and old.inputs != resource.inputs
@@ -254,7 +260,7 @@ class Engine:
         adopt = registration.options.get("importID") or ""
         with self._step(step, resource, "importing" if adopt else "creating", changed, old=condemned) as key:
             if not adopt and half_made is not None:
-                adopt = self._found(provider, half_made.resource)
+                adopt = self._fitting(provider, half_made.resource, resource)
                 if not adopt:
                     self.ledger.settle(registration.urn)
             if adopt:
@@ -264,6 +270,15 @@ class Engine:
             done = self._read_back(provider, replace(resource, id=id_), new=True)
             self.ledger.end(key, done=done, condemned=condemned)
         return done.id, done.outputs
+
+    def _fitting(self, provider: Provider, half_made: Resource, resource: Resource) -> str:
+        """The id of what an earlier run left half made; one that cannot become what is declared now is deleted."""
+        id_ = self._found(provider, half_made)
+        live = provider.read(resource.type, id_, plain(half_made.inputs)) if id_ else None
+        if live is None or not provider.diff(resource.type, live[0], plain(resource.inputs)).replaces:
+            return id_ if live else ""
+        self.delete(replace(half_made, id=id_, delete=True))
+        return ""
 
     def _adopted(self, provider: Provider, resource: Resource, id_: str, registration: Registration) -> str:
         """Brings a resource that exists already to the declared inputs; returns its id."""
@@ -331,7 +346,7 @@ class Engine:
         if half_made is not None:
             self.abandon(half_made)
         with self._cascade.deleting(old, registration.where) as rows:
-            urns = {row.urn for row in rows}
+            urns = {row.urn for row in rows if not row.retain_on_delete}
             for row in rows:
                 self.delete(row, gone_with=row.deleted_with in urns)
         return self._create(provider, registration, resource, None, changed=changed)

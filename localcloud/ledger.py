@@ -131,7 +131,9 @@ class Ledger:
         with self._lock:
             rest = [self._with_new_names(row) for row in self.old.values()]
             resources = [*self.new.values(), *rest, *self.condemned]
-            return Snapshot(in_order(resources), [*self.unsettled.values(), *self._operations.values()])
+            return Snapshot(
+                in_order(_without_missing(resources)), [*self.unsettled.values(), *self._operations.values()]
+            )
 
     def save(self) -> None:
         """Writes the state, where there is a file."""
@@ -147,12 +149,34 @@ class Ledger:
         return replace(
             row,
             parent=names.get(row.parent, row.parent),
+            deleted_with=names.get(row.deleted_with, row.deleted_with),
             provider=f"{names.get(provider, provider)}::{id_}" if provider else row.provider,
             dependencies=tuple(names.get(urn, urn) for urn in row.dependencies),
             property_dependencies={
                 key: tuple(names.get(urn, urn) for urn in urns) for key, urns in row.property_dependencies.items()
             },
         )
+
+
+def _without_missing(resources: list[Resource]) -> list[Resource]:
+    """The resources without links to what is gone, deleted behind our back or before what depends on it is made anew:
+    a state whose links lead nowhere is one that the Pulumi CLI refuses."""
+    known = {row.urn for row in resources}
+
+    def pruned(row: Resource) -> Resource:
+        if row.needs <= known:
+            return row
+        return replace(
+            row,
+            parent=row.parent if row.parent in known else "",
+            deleted_with=row.deleted_with if row.deleted_with in known else "",
+            dependencies=tuple(urn for urn in row.dependencies if urn in known),
+            property_dependencies={
+                name: tuple(urn for urn in urns if urn in known) for name, urns in row.property_dependencies.items()
+            },
+        )
+
+    return [pruned(row) for row in resources]
 
 
 def in_order(resources: list[Resource]) -> list[Resource]:
@@ -196,7 +220,12 @@ def in_parallel(
                     del waiting[index]
                     running[pool.submit(work, resources[index])] = index
             if not running:
-                break
+                if error is not None:
+                    break
+                # A circle: an old copy bears the URN of its successor, on which others depend now. It goes first.
+                index = max(waiting, key=lambda one: (resources[one].delete, one))
+                waiting[index].clear()
+                continue
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 index = running.pop(future)
@@ -205,6 +234,3 @@ def in_parallel(
                     needed.discard(index)
     if error is not None:
         raise error
-    if waiting:
-        names = ", ".join(sorted(resources[index].urn for index in waiting))
-        raise RuntimeError(f"These resources depend on each other in a circle: {names}")

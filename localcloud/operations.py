@@ -102,7 +102,7 @@ class _Run:
 
     def delete(self, rows: list[Resource]) -> None:
         """Deletes the rows, each after those that need it."""
-        urns = {row.urn for row in rows}
+        urns = {row.urn for row in rows if not row.retain_on_delete}
         gone_with: dict[str, list[Resource]] = {}
         for row in rows:
             if row.deleted_with in urns:

@@ -95,8 +95,8 @@ def to_delete(
         chosen = [row for row in rows if row.urn in going]
     else:
         staying |= closure(named, every) if selection.dependents else named
-    needed = _needed(staying, every)
-    chosen = [row for row in chosen if row.delete or row.urn not in needed]
+    needs = needed(staying, every)
+    chosen = [row for row in chosen if row.delete or row.urn not in needs]
     others = [row.urn for row in chosen if selection.targets and row.urn not in named]
     if others and not selection.dependents:
         raise LocalcloudError(
@@ -106,7 +106,7 @@ def to_delete(
     return chosen
 
 
-def _needed(urns: set[str], rows: Sequence[Resource]) -> set[str]:
+def needed(urns: set[str], rows: Sequence[Resource]) -> set[str]:
     """The URNs with those of all that they need."""
     needs: dict[str, set[str]] = {}
     for row in rows:

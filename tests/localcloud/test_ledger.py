@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -67,9 +68,20 @@ def test_the_first_error_stops_what_has_not_begun_and_lets_the_rest_end() -> Non
     assert ended == ["slow"]
 
 
-def test_a_circle_is_an_error_and_no_hang() -> None:
-    with pytest.raises(RuntimeError, match="circle"):
-        in_parallel([row("a"), row("b")], lambda one: (1,) if one.name == "a" else (0,), lambda _one: None, 2)
+def test_a_circle_is_no_hang_and_an_old_copy_goes_first() -> None:
+    """An old copy bears its successor's URN, so that what depends on the successor seems to depend on the copy."""
+    done: list[str] = []
+    rows = [replace(row("a"), delete=True), row("b"), row("c")]
+    after = {"a": (1,), "b": (0, 2), "c": (1,)}
+    in_parallel(rows, lambda one: after[one.name], lambda one: done.append(one.name), 2)
+    assert done == ["a", "c", "b"]
+
+
+def test_what_is_gone_is_linked_to_by_nothing_in_the_state() -> None:
+    user = replace(row("user", "gone", "there"), deleted_with=row("gone").urn)
+    saved = Ledger(Snapshot([row("there"), user]), None).snapshot().resources[1]
+    assert saved.dependencies == (row("there").urn,)
+    assert saved.needs == {row("there").urn}
 
 
 def test_what_was_renamed_is_renamed_in_those_that_need_it() -> None:

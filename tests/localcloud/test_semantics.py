@@ -123,6 +123,13 @@ def test_a_resource_deleted_with_one_that_is_deleted_first_is_made_anew_after_it
     assert changes(world) == [("delete", "a"), ("create", "a"), ("create", "b")]
 
 
+def test_a_resource_deleted_with_one_that_is_retained_is_deleted_by_itself(world: World) -> None:
+    world.up('a = Thing("a", opts=Options(retain_on_delete=True)); Thing("b", opts=Options(deleted_with=a))')
+    world.up(NOTHING)
+    assert changes(world) == [("delete", "b")]
+    assert living(world) == ["a"]
+
+
 # delete_before_replace
 
 
@@ -476,3 +483,28 @@ def test_the_children_of_a_component_that_is_no_target_are_left_alone(world: Wor
     assert changes(world) == [("create", "one-child")]
     world.up(text.replace('"1"', '"2"'), selection=Selection(targets=(glob,)))
     assert changes(world) == [("update", "one-child")]
+
+
+def test_a_target_that_needs_what_depends_on_it_in_the_state_is_refused(world: World) -> None:
+    world.up('a = Thing("a"); Thing("b", value=a.arn)')
+    with pytest.raises(LocalcloudError, match=r"'a' .*needs .*::b, which depends on it in the state"):
+        world.up('b = Thing("b"); Thing("a", value=b.arn)', selection=Selection(targets=(A,)))
+    world.up('b = Thing("b"); Thing("a", value=b.arn)')
+    assert world.steps() == {"update": ["a", "b"]}
+
+
+def test_a_cut_off_creation_that_cannot_become_what_is_declared_now_is_deleted(world: World) -> None:
+    world.cloud.fail["create a"] = RuntimeError("the line went dead")
+    with pytest.raises(RuntimeError):
+        world.up('Thing("a", fixed="1")')
+    world.up('Thing("a", fixed="2")')
+    assert [row["inputs"]["fixed"] for row in world.cloud.resources.values()] == ["2"]
+
+
+def test_after_a_refresh_found_something_gone_the_state_has_no_link_to_it(world: World) -> None:
+    world.up(CHAIN)
+    del world.cloud.resources["a-1"]
+    world.refresh()
+    assert rows(world)["b"].get("dependencies", []) == []
+    world.up()
+    assert living(world) == ["a", "b", "c"]
