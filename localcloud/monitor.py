@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from google.protobuf import empty_pb2
-from pulumi.runtime.proto import resource_pb2
+from pulumi.runtime.proto import provider_pb2, resource_pb2
 
 from localcloud.callbacks import Callbacks, bound
 from localcloud.errors import LocalcloudError, UnsupportedError
@@ -176,6 +176,18 @@ class Monitor:
 
         return self._guarded(act, context)
 
+    def Call(self, request: Any, context: Any = None) -> Any:  # noqa: N802 - protocol
+        def act() -> Any:
+            if not self.host.planning:
+                raise UnsupportedError(
+                    f"{request.tok}: localcloud does not run the methods of components that a plugin makes; "
+                    "the Pulumi CLI does."
+                )
+            result = self.host.invoke(request.tok, decode(request.args), request.provider)
+            return provider_pb2.CallResponse(**{"return": encode(result)})
+
+        return self._guarded(act, context)
+
     def RegisterStackTransform(self, request: Any, _context: Any = None) -> Any:  # noqa: N802 - protocol
         self.callbacks.add_stack_transform(request)
         return empty_pb2.Empty()
@@ -318,7 +330,6 @@ class Monitor:
 
 UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 REFUSED_CALLS = {
-    "Call": "methods of remote components",
     "ExistsResource": "the test whether a resource exists",
     "RegisterPackage": "parameterized packages",
 }

@@ -83,6 +83,14 @@ def function_result(token: str) -> type | None:
 
 
 @cache
+def method_result(token: str) -> type | None:
+    """The result class of a component's method, `package:module:Class/method`; None if the SDK has none."""
+    owner, _, method = token.rpartition("/")
+    found = getattr(resource_class(owner), f"{method[:1].upper()}{method[1:]}Result", None)
+    return found if isinstance(found, type) else None
+
+
+@cache
 def properties(cls: type) -> tuple[Property, ...]:
     """The output properties of a resource class, a result class or a nested output class."""
     hints = _types._raw_return_hints(cls)
@@ -267,6 +275,7 @@ __all__ = [
     "inputs",
     "is_component",
     "is_object",
+    "method_result",
     "package",
     "properties",
     "resource_class",

@@ -65,17 +65,21 @@ def outputs(
 
 
 def invoke(token: str, args: Properties, result_type: type | None, context: Context) -> Properties:
-    """The result of a provider's function. `result_type` is the SDK's result class where the caller knows it.
+    """The result of a provider's function, or of a component's method (`package:module:Class/method`).
+
+    `result_type` is the SDK's result class where the caller knows it.
 
     Raises sdk.UnknownTypeError for a function that no installed SDK knows.
     """
     if token in RENDERED:
         return policy_document.document(args)
-    cls = result_type or sdk.function_result(token)
+    method = "/" in token.rpartition(":")[2]
+    cls = result_type or (sdk.method_result(token) if method else sdk.function_result(token))
     seed = f"{token} {json.dumps(_comparable(args), sort_keys=True)}"
     name = re.sub(r"^(get|list)", "", token.rsplit(":", 1)[-1])
     answer = _Answer(Subject(token, cls, name, seed, args, context, looked_up=True), reading=False)
-    return {**args, **{prop.name: answer.property(prop) for prop in (sdk.properties(cls) if cls else ())}}
+    given = {} if method else args
+    return {**given, **{prop.name: answer.property(prop) for prop in (sdk.properties(cls) if cls else ())}}
 
 
 def _stack_reference(inputs: Properties, context: Context, stack: str) -> Synthetic:

@@ -656,6 +656,16 @@ import pulumi_aws as aws
 class Group(pulumi.ComponentResource):
     def __init__(self, name, opts=None):
         super().__init__("pack:index:Group", name, {"bucket": None, "names": None}, opts, remote=True)
+    @pulumi.output_type
+    class DescribeResult:
+        def __init__(self, kubeconfig):
+            pulumi.set(self, "kubeconfig", kubeconfig)
+        @property
+        @pulumi.getter
+        def kubeconfig(self) -> str:
+            return pulumi.get(self, "kubeconfig")
+    def describe(self):
+        return pulumi.runtime.call("pack:index:Group/describe", {"__self__": self}, res=self, typ=Group.DescribeResult)
     @property
     @pulumi.getter
     def bucket(self) -> pulumi.Output[aws.s3.Bucket]:
@@ -676,15 +686,17 @@ pulumi.runtime.register_resource_module("pack", "index", Pack())
 group = Group("group")
 aws.s3.BucketObject("file", bucket=group.bucket.id, key="k")
 pulumi.export("third", group.names.apply(lambda names: names[2]))
+pulumi.export("kind", group.describe().kubeconfig.apply(lambda text: json.loads(text)["kind"]))
 pulumi.export("arn", group.bucket.arn.apply(lambda arn: arn.split(":")[2]))
 """
 
 
 def test_a_component_that_a_plugin_makes_has_made_up_outputs_of_its_types(tmp_path: Path) -> None:
-    source = "import sys, types\nsys.modules['pack_of_a_test'] = None\n__name__ = 'pack_of_a_test'\n" + REMOTE
+    source = "import json, sys, types\nsys.modules['pack_of_a_test'] = None\n__name__ = 'pack_of_a_test'\n" + REMOTE
     document = planned(tmp_path, source)
 
     assert named(document, "group")["custom"] is False
     assert "/inputs/bucket" in named(document, "file")["synthetic"]
     assert document["outputs"]["arn"] == "s3"
     assert document["outputs"]["third"]
+    assert document["outputs"]["kind"] == "Config"
