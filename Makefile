@@ -92,6 +92,9 @@ test: check ## Everything: check, plan inventories, end to end
 parity: install-dev ## Write docs/parity.md from the plans: what is the same on each cloud, and what is not
 	$(BIN)/python -m tests.plans.features
 
+crash-matrix: install-dev ## Kill the engine at every step of up, refresh and destroy, and write docs/crash-matrix.md: hours (PART=1/50: some)
+	$(BIN)/python -m tests.crash.matrix $(if $(PART),--part "$(PART)")
+
 bench-up: ## Measure in a fresh clone: the install, the first up, the second up
 	.ci/bench-up
 
@@ -130,5 +133,5 @@ help: ## This list
 	awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-23s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .NOTPARALLEL:
-.PHONY: up down preview plan policy bootstrap cost install init install-workflow-tools format lint check test parity bench-up \
+.PHONY: up down preview plan policy bootstrap cost install init install-workflow-tools format lint check test parity crash-matrix bench-up \
 	bench-policy clean pin-dependencies upgrade-dependencies build-image push-image docker-engine help
