@@ -218,9 +218,9 @@ def _deploy(this: _Run, project: Project, log: Callable[[str, str], None]) -> Re
             this.settle()
             undeclared = [row for row in this.ledger.old.values() if row.urn not in this.engine.passed_over]
             going = this.to_delete([*this.ledger.condemned, *undeclared])
-            _refuse_protected(going, "is no longer declared by the program")
-            if this.engine.refresh:
+            if this.engine.refresh:  # what the program declares was asked for as it was declared
                 going = [fresh for row in going if (fresh := row if _untold(row) else this.engine.refreshed(row))]
+            _refuse_protected(going, "is no longer declared by the program")
             this.delete(going)
 
         monitor.at_end = let_go
@@ -283,10 +283,10 @@ def destroy(
     with _alone(project, dry_run=dry_run):
         this = _Run(project, factories, on_event, dry_run=dry_run, parallel=parallel, selection=selection)
         with _stopping(this):
-            _refuse_protected(this.to_delete(list(this.ledger.old.values())), "would be destroyed")
             refuse_hooked(this.ledger.old.values())
             if refresh:
                 _refresh(this)
+            _refuse_protected(this.to_delete(list(this.ledger.old.values())), "would be destroyed")
             this.settle()
             this.delete(this.to_delete([*this.ledger.condemned, *this.ledger.old.values()]))
             return this.finish()

@@ -254,7 +254,9 @@ class Model:
             error = raised
         after = self.state()
         self.check_nothing_is_lost(before, after, command)
-        self.check_protected(before, after, command)
+        self.check_protected(before, command, cloud_before)
+        if vanished and error is not None:
+            operations.refresh(self.project, self.world.factories(), self.world.note)
         if isinstance(error, LocalcloudError):
             self.check_reason(error, before, command, target)
         if command.kind == "preview":
@@ -312,15 +314,13 @@ class Model:
     def is_gone(self, owner: str, rows: list[Resource]) -> bool:
         return any(row.urn == owner and row.id and row.id not in self.cloud.resources for row in rows)
 
-    def check_protected(self, before: Snapshot, after: Snapshot, command: Command) -> None:
+    def check_protected(self, before: Snapshot, command: Command, living: dict[str, Properties]) -> None:
         declared = {thing.name: thing for thing in command.program}
         for row in self.things(before):
             thing = declared.get(row.name.rstrip("2"))
             still = command.kind != "up" or thing is None or thing.protect
-            if row.protect and still and not row.delete and row.name != command.vanished:
-                assert row.id in self.cloud.resources or any(
-                    operation.resource.urn == row.urn for operation in before.operations
-                ), f"{row.id} was protected"
+            if row.protect and still and not row.delete and row.id in living and row.name != command.vanished:
+                assert row.id in self.cloud.resources, f"{row.id} was protected"
 
     def check_reason(self, error: LocalcloudError, before: Snapshot, command: Command, target: str) -> None:
         text = str(error)

@@ -508,3 +508,11 @@ def test_after_a_refresh_found_something_gone_the_state_has_no_link_to_it(world:
     assert rows(world)["b"].get("dependencies", []) == []
     world.up()
     assert living(world) == ["a", "b", "c"]
+
+
+def test_what_is_protected_but_gone_holds_up_neither_an_update_nor_a_destroy_that_refresh(world: World) -> None:
+    for run in (lambda: world.up(NOTHING, refresh=True), lambda: world.destroy(refresh=True)):
+        world.up('Thing("a", opts=Options(protect=True))')
+        world.cloud.resources.clear()
+        run()
+        assert "a" not in rows(world)
