@@ -15,7 +15,6 @@ from dataclasses import replace
 
 from localcloud.callbacks import Callbacks
 from localcloud.cascade import Cascade
-from localcloud.diff import ignoring, replacing
 from localcloud.errors import LocalcloudError
 from localcloud.events import Event
 from localcloud.ledger import Ledger
@@ -27,6 +26,7 @@ from localcloud.state import Operation, Resource, touched
 from localcloud.targets import EVERYTHING, Chosen, Selection, needed
 from localcloud.timeouts import within
 from localcloud.values import Properties, has_unknown, plain
+from localcloud.verdict import completed, refuse_replacement, verdict
 
 
 class StoppedError(LocalcloudError):
@@ -187,11 +187,18 @@ class Engine:
             old = None  # read so far: it is not ours to change, and what takes its place is made or imported
         if old is not None and (self.refresh or urn in self.ledger.unsettled):
             old = self.refreshed(old)
-        checked = self._checked(provider, registration, old)
+        checked = completed(provider, registration, old, self._inspect)
         resource = self._resource(registration, checked, reference)
         if old is None:
             return self._create(provider, registration, resource, half_made)
-        changed, replaces, first = self._verdict(provider, registration, old, checked)
+        changed, replaces, first = verdict(
+            provider,
+            registration,
+            old,
+            checked,
+            asked_for=self.chosen.replaces(urn),
+            owner_replaced=registration.options.get("deletedWith") in self._cascade.replaced,
+        )
         if replaces:
             fresh = replace(resource, id="", created="", modified="")
             return self._replace(
@@ -213,31 +220,6 @@ class Engine:
         self.ledger.record(replace(resource, outputs=outputs))
         self._tell("done", "same", resource)
         return old.id, outputs
-
-    def _checked(self, provider: Provider, registration: Registration, old: Resource | None) -> Properties:
-        """The inputs to use: as the provider completes them, without changes to ignore, as policies mended them."""
-        before = plain(old.inputs) if old else None
-        checked = provider.check(registration.type, registration.urn, plain(registration.inputs), before)
-        if before is not None:
-            checked = ignoring(checked, before, registration.options.get("ignoreChanges", ()))
-        if self._inspect is None:
-            return checked
-        wanted = plain(self._inspect(registration, marked(checked, registration.inputs)))
-        return checked if wanted == checked else provider.check(registration.type, registration.urn, wanted, before)
-
-    def _verdict(
-        self, provider: Provider, registration: Registration, old: Resource, checked: Properties
-    ) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
-        """The properties that change, those (or what else) that ask for a replacement, whether that deletes first."""
-        before, options = plain(old.inputs), registration.options
-        change = provider.diff(registration.type, before, checked)
-        by_option = replacing(before, checked, change.changed, options.get("replaceOnChanges", ()))
-        replaces = tuple(dict.fromkeys((*change.replaces, *by_option)))
-        if not replaces and options.get("deletedWith") in self._cascade.replaced:
-            replaces = ("deletedWith",)
-        if self.chosen.replaces(registration.urn) or options.get("importID", "") not in ("", old.id, old.import_id):
-            replaces = replaces or ("id",)
-        return change.changed, replaces, bool(options.get("deleteBeforeReplace", change.delete_before_replace))
 
     def _create(
         self,
@@ -327,19 +309,9 @@ class Engine:
         half_made: Operation | None,
         delete_first: bool,
     ) -> tuple[str, Properties]:
-        if old.protect and resource.protect:
-            raise LocalcloudError(
-                f"{registration.where} is protected and must be replaced, as {', '.join(changed or replaces)} changed. "
-                "Take the change back, or set protect=False."
-            )
-        importing = registration.options.get("importID", "")
-        if importing and importing in (old.id, old.import_id):
-            raise LocalcloudError(
-                f"{registration.where} was imported and must be replaced, as {', '.join(changed or replaces)} changed. "
-                "Take `import_` out of its options first."
-            )
+        refuse_replacement(registration, old, resource, changed or replaces)
         self._cascade.replaced.add(registration.urn)
-        if self.dry_run or importing or not delete_first:
+        if self.dry_run or resource.import_id or not delete_first:
             return self._create(
                 provider, registration, resource, half_made, condemned=old, changed=changed, replaces=replaces
             )
