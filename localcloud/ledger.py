@@ -31,6 +31,8 @@ class Ledger:
         self._renamed: dict[str, str] = {}
         self._file = file
         self._lock = threading.RLock()
+        self._writing = threading.Lock()
+        self._changes = self._written = 0
 
     def claim(self, urns: Iterable[str], new: str) -> Resource | None:
         """The old resource under the first of the URNs that the state has; it bears the URN `new` from now on."""
@@ -50,8 +52,8 @@ class Ledger:
         with self._lock:
             key = next(self._keys)
             self._operations[key] = Operation(kind, resource)
-            self.save()
-            return key
+        self.save()
+        return key
 
     def end(self, key: int, *, done: Resource | None = None, condemned: Resource | None = None) -> None:
         """Ends an operation: `done` is the resource as it is now, `condemned` an old copy that must still go."""
@@ -62,14 +64,14 @@ class Ledger:
                 self.condemned.append(replace(condemned, delete=True))
             if done is not None:
                 self.record(done)
-            self.save()
+        self.save()
 
     def leave_open(self, key: int) -> None:
         """The operation failed half-way: it stays in the state, for the next run to settle."""
         with self._lock:
             operation = self._operations.pop(key)
             self.unsettled[operation.resource.urn] = operation
-            self.save()
+        self.save()
 
     def record(self, resource: Resource) -> None:
         """The resource as it is now, without an operation; written with the next save."""
@@ -136,10 +138,22 @@ class Ledger:
             )
 
     def save(self) -> None:
-        """Writes the state, where there is a file."""
+        """Writes the state, where there is a file; returns when what the caller did before is on disk.
+
+        Never called with the lock held: whoever waits for the writer finds that one write served many.
+        """
+        if self._file is None:
+            return
         with self._lock:
-            if self._file is not None:
-                self._file.save(self.snapshot())
+            self._changes += 1
+            mine = self._changes
+        with self._writing:
+            if self._written >= mine:
+                return
+            with self._lock:
+                changes, snapshot = self._changes, self.snapshot()
+            self._file.save(snapshot)
+            self._written = changes
 
     def _with_new_names(self, row: Resource) -> Resource:
         names = self._renamed
