@@ -98,6 +98,9 @@ crash-matrix: install-dev ## Kill the engine at every step of up, refresh and de
 bench-up: ## Measure in a fresh clone: the install, the first up, the second up
 	.ci/bench-up
 
+bench-engine: install-dev ## Measure localcloud: plan against cdk synth, up against its calls replayed bare, growth
+	.ci/bench-engine
+
 bench-policy: install-dev install-scanners ## Measure all stacks judged by every tool, against one Checkov command line
 	.ci/bench-policy
 
@@ -134,4 +137,4 @@ help: ## This list
 
 .NOTPARALLEL:
 .PHONY: up down preview plan policy bootstrap cost install init install-workflow-tools format lint check test parity crash-matrix bench-up \
-	bench-policy clean pin-dependencies upgrade-dependencies build-image push-image docker-engine help
+	bench-engine bench-policy clean pin-dependencies upgrade-dependencies build-image push-image docker-engine help
