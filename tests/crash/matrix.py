@@ -247,7 +247,8 @@ def chosen(found: list[Trial], part: str, seed: int, sample: int) -> list[Trial]
             kinds.setdefault((trial.command, trial.emulator_dies), []).append(trial)
         some = [chance.choice(kinds[kind]) for kind in kinds]
         rest = [trial for trial in found if trial not in some]
-        some += chance.sample(rest, max(0, sample - len(some)))
+        return some + chance.sample(rest, max(0, sample - len(some)))
+    random.Random(seed).shuffle(some)  # so that what a run cut short has done is spread over all
     return some
 
 
@@ -337,7 +338,7 @@ def main(arguments: list[str]) -> int:
         some = chosen(found, options.part, options.seed, options.sample)
         done = _in_parallel(bench, some, options.jobs, begun + options.minutes * 60)
         all_of_it = len(done) == len(found)
-        how = "All of it" if all_of_it else f"A part of it, evenly spread ({options.part})"
+        how = "All of it" if all_of_it else "A part of it, spread over all"
         options.out.write_text(report(bench, found, done, time.monotonic() - begun, how), encoding="utf-8")
         return int(any(done.values()))
     finally:
