@@ -213,3 +213,23 @@ def test_the_text_of_a_save_is_the_document_that_an_export_renders(world: World)
     saved = json.loads(world.project().state_file.read_text())
     del shown["deployment"]["manifest"], saved["deployment"]["manifest"]
     assert saved == shown
+
+
+def test_no_state_current_or_kept_or_of_a_failed_run_holds_a_secret_in_clear(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "correct horse")
+    for number in range(3):
+        world.program(f"Thing('a', value=pulumi.Output.secret('planted-{number}'))")
+        if number == 2:
+            world.cloud.fail["update a"] = LocalcloudError("no")
+            with pytest.raises(LocalcloudError, match="no"):
+                world.up()
+        else:
+            world.up()
+    assert command(world, "export") == 0
+    files = [path for path in (world.root / ".localcloud").rglob("*") if path.is_file()]
+    assert len(history.kept(world.project().state_file)) == 2
+    texts = [path.read_text() for path in files] + [*capsys.readouterr()]
+    assert [text for text in texts if "planted" in text] == []
+    assert any("ciphertext" in text for text in texts)
