@@ -98,6 +98,10 @@ crash-matrix: install-dev ## Kill the engine at every step of up, refresh and de
 bench-up: ## Measure in a fresh clone: the install, the first up, the second up
 	.ci/bench-up
 
+programs: install-dev ## Plan programs of others, FROM="folder ...", unchanged; write docs/programs.md
+	test -n "$(FROM)" || { echo 'make programs: name the folders, as in FROM="templates examples"' >&2; exit 2; }
+	$(BIN)/python .ci/programs $(FROM)
+
 bench-engine: install-dev ## Measure localcloud: plan against cdk synth, up against its calls replayed bare, growth
 	.ci/bench-engine
 
@@ -136,5 +140,5 @@ help: ## This list
 	awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-23s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .NOTPARALLEL:
-.PHONY: up down preview plan policy bootstrap cost install init install-workflow-tools format lint check test parity crash-matrix bench-up \
+.PHONY: up down preview plan policy bootstrap cost install init install-workflow-tools format lint check test parity crash-matrix bench-up programs \
 	bench-engine bench-policy clean pin-dependencies upgrade-dependencies build-image push-image docker-engine help

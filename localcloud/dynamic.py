@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import dill  # type: ignore[import-untyped] # it ships no types
 from pulumi.dynamic import Config, ConfigureRequest
+from pulumi.dynamic.dynamic import dill  # type: ignore[attr-defined] # what the SDK serializes with, not exported
 from pulumi.runtime import rpc
 from pulumi.runtime._serialization import _deserialize
 
@@ -155,7 +155,7 @@ class Dynamic:
             if serialized not in self._opened:
                 try:
                     raw = base64.b64decode(serialized, validate=True)
-                    provider = _deserialize(lambda: dill.loads(raw))  # noqa: S301 - the program's own code, see above
+                    provider = _deserialize(lambda: dill.loads(raw))
                 except (binascii.Error, Exception) as error:
                     raise LocalcloudError(
                         f"The code of the dynamic {token} cannot be opened: {type(error).__name__}: {error}."
