@@ -23,10 +23,10 @@ from localcloud.project import Project
 from localcloud.providers import PROVIDER_PREFIX, Provider, ProviderFactory, Providers
 from localcloud.rows import declared, marked, outputs_of
 from localcloud.state import Operation, Resource, touched
-from localcloud.targets import EVERYTHING, Chosen, Selection, needed
+from localcloud.targets import EVERYTHING, Chosen, Selection, refuse_missing
 from localcloud.timeouts import within
 from localcloud.values import Properties, has_unknown, plain
-from localcloud.verdict import completed, refuse_replacement, verdict
+from localcloud.verdict import adopt, completed, refuse_replacement, verdict
 
 
 class StoppedError(LocalcloudError):
@@ -136,7 +136,7 @@ class Engine:
         resource = self._resource(registration, registration.inputs, "")
         if registration.type != STACK_TYPE and not self.chosen.takes(resource):
             return self._pass_over(registration, old)
-        self._need(resource, registration)
+        refuse_missing(resource, registration.where, self.skipped, self.passed_over, self.ledger.old.values())
         self._keep(replace(resource, outputs=old.outputs if old else {}), old)
         return "", {}
 
@@ -149,20 +149,6 @@ class Engine:
         self.passed_over.add(registration.urn)
         self._tell("done" if old.custom else "noted", "same", old, old=old)
         return old.id, old.outputs
-
-    def _need(self, resource: Resource, registration: Registration) -> None:
-        missing = sorted(resource.needs & self.skipped)
-        if missing:
-            raise LocalcloudError(
-                f"{registration.where} needs {missing[0]}, which does not exist yet and is none of the targets. "
-                "Name it as a target, too."
-            )
-        for urn in sorted(resource.needs & self.passed_over):
-            if resource.urn in needed({urn}, list(self.ledger.old.values())):
-                raise LocalcloudError(
-                    f"{registration.where} needs {urn}, which depends on it in the state and is none of the targets. "
-                    "Name it as a target, too."
-                )
 
     def _keep(self, resource: Resource, old: Resource | None) -> None:
         changed = old is not None and old.inputs != resource.inputs
@@ -181,7 +167,7 @@ class Engine:
         as_declared = self._resource(registration, registration.inputs, reference)
         if not self.chosen.takes(as_declared):
             return self._pass_over(registration, old)
-        self._need(as_declared, registration)
+        refuse_missing(as_declared, registration.where, self.skipped, self.passed_over, self.ledger.old.values())
         half_made = self.ledger.half_made(urn)
         if old is not None and old.external:
             old = None  # read so far: it is not ours to change, and what takes its place is made or imported
@@ -264,17 +250,7 @@ class Engine:
 
     def _adopted(self, provider: Provider, resource: Resource, id_: str, registration: Registration) -> str:
         """Brings a resource that exists already to the declared inputs; returns its id."""
-        live = provider.read(resource.type, id_, plain(resource.inputs))
-        if live is None:
-            raise LocalcloudError(f"{registration.where} cannot be imported: {id_!r} does not exist.")
-        change = provider.diff(resource.type, live[0], plain(resource.inputs))
-        if change.replaces:
-            raise LocalcloudError(
-                f"{registration.where} exists as {id_!r} with other {', '.join(change.replaces)}, "
-                "which cannot be changed in place. Delete it, or declare it as it is."
-            )
-        if change.changed:
-            provider.update(resource.type, id_, live[0], plain(resource.inputs))
+        change = adopt(provider, resource, id_, registration.where)
         self._tell("adopt", "create", replace(resource, id=id_), change.changed)
         return id_
 

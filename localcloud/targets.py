@@ -131,3 +131,25 @@ def closure(urns: set[str], rows: Sequence[Resource]) -> set[str]:
         found |= set(more)
         edge += more
     return found
+
+
+def refuse_missing(
+    resource: Resource, where: str, skipped: Collection[str], passed_over: Collection[str], rows: Iterable[Resource]
+) -> None:
+    """Raises LocalcloudError for a target that needs what is none of the targets, and so is not there or stays.
+
+    where: the resource, for messages. skipped: URNs left out that do not exist; passed_over: those that stay as they
+    are. rows: the state.
+    """
+    missing = sorted(resource.needs & set(skipped))
+    if missing:
+        raise LocalcloudError(
+            f"{where} needs {missing[0]}, which does not exist yet and is none of the targets. "
+            "Name it as a target, too."
+        )
+    for urn in sorted(resource.needs & set(passed_over)):
+        if resource.urn in needed({urn}, list(rows)):
+            raise LocalcloudError(
+                f"{where} needs {urn}, which depends on it in the state and is none of the targets. "
+                "Name it as a target, too."
+            )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from localcloud.diff import ignoring, replacing
 from localcloud.errors import LocalcloudError
 from localcloud.monitor import Inspect, Registration
-from localcloud.providers import Provider
+from localcloud.providers import Change, Provider
 from localcloud.rows import marked
 from localcloud.state import Resource
 from localcloud.values import Properties, plain
@@ -61,3 +61,22 @@ def refuse_replacement(registration: Registration, old: Resource, new: Resource,
             f"{registration.where} was imported and must be replaced, as {', '.join(why)} changed. "
             "Take `import_` out of its options first."
         )
+
+
+def adopt(provider: Provider, resource: Resource, id_: str, where: str) -> Change:
+    """Brings a resource that exists already to the declared inputs; what had to change.
+
+    :raises LocalcloudError: it does not exist, or differs in what cannot be changed in place
+    """
+    live = provider.read(resource.type, id_, plain(resource.inputs))
+    if live is None:
+        raise LocalcloudError(f"{where} cannot be imported: {id_!r} does not exist.")
+    change = provider.diff(resource.type, live[0], plain(resource.inputs))
+    if change.replaces:
+        raise LocalcloudError(
+            f"{where} exists as {id_!r} with other {', '.join(change.replaces)}, "
+            "which cannot be changed in place. Delete it, or declare it as it is."
+        )
+    if change.changed:
+        provider.update(resource.type, id_, live[0], plain(resource.inputs))
+    return change
