@@ -149,7 +149,9 @@ def test_a_terminal_gets_the_tree_and_whatever_else_is_printed(
     os.close(reader)
     said = b"".join(heard).decode(errors="replace")
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", said)
-    assert re.search(r"[├└]─ \+ test:index:Thing thing-2 +" + ("to create" if command == "preview" else "created"), text)
+    assert re.search(
+        r"[├└]─ \+ test:index:Thing thing-2 +" + ("to create" if command == "preview" else "created"), text
+    )
     assert "the program says this" in text
     assert "3 to create" in text or "3 created" in text
 
