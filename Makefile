@@ -17,7 +17,7 @@ NOW := $(shell date +%s)
 SEED ?= $(NOW)
 PYTEST = $(BIN)/python -m pytest --no-header -n 2 --dist loadgroup --randomly-seed=$(SEED)
 TOOLS = $(CURDIR)/$(BIN):$(PATH)
-SHELL_SCRIPTS = $(shell git ls-files '*.sh' .ci)
+SHELL_SCRIPTS = $(shell git ls-files '*.sh' .ci ':!.ci/programs')
 IMAGE ?= groundwork-app
 TAG ?= $(shell git rev-parse --short=12 HEAD)$(shell git diff --quiet HEAD -- app requirements || echo -dirty)
 
