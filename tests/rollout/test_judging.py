@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -101,3 +102,20 @@ def test_a_plan_that_cannot_be_judged_stops(tmp_path: Path) -> None:
     (tmp_path / "mine" / "file").touch()
     with pytest.raises(RolloutError, match="The policies could not judge the plan"):
         judge(plan(), tmp_path / "mine", ASSESSORS)
+
+
+def test_a_secret_that_a_message_quotes_is_in_no_file_of_the_pack(tmp_path: Path) -> None:
+    secret = "correct-horse-battery-staple"
+    holds = OPEN | {"inputs": {**OPEN["inputs"], "password": secret}}
+
+    def quoting(graphs: Any) -> Any:
+        found = own.assess(graphs)
+        told = tuple(replace(row, message=f"{row.message} It says {secret}.") for row in found.findings)
+        return replace(found, findings=told)
+
+    verdict = judge(plan(holds), tmp_path / "policies", {own.TOOL: quoting})
+    assert not verdict.passed
+    files = [path for path in (tmp_path / "policies").iterdir() if path.is_file()]
+    assert files
+    assert not [path.name for path in files if secret.encode() in path.read_bytes()]
+    assert any(b"[secret]" in path.read_bytes() for path in files)
