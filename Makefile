@@ -17,7 +17,7 @@ NOW := $(shell date +%s)
 SEED ?= $(NOW)
 PYTEST = $(BIN)/python -m pytest --no-header -n 2 --dist loadgroup --randomly-seed=$(SEED)
 TOOLS = $(CURDIR)/$(BIN):$(PATH)
-SHELL_SCRIPTS = $(shell git ls-files '*.sh' .ci)
+SHELL_SCRIPTS = $(shell git ls-files '*.sh' .ci ':!.ci/programs')
 IMAGE ?= groundwork-app
 TAG ?= $(shell git rev-parse --short=12 HEAD)$(shell git diff --quiet HEAD -- app requirements || echo -dirty)
 
@@ -92,8 +92,18 @@ test: check ## Everything: check, plan inventories, end to end
 parity: install-dev ## Write docs/parity.md from the plans: what is the same on each cloud, and what is not
 	$(BIN)/python -m tests.plans.features
 
+crash-matrix: install-dev ## Kill the engine at every step of up, refresh and destroy, and write docs/crash-matrix.md: hours (PART=1/50: some)
+	$(BIN)/python -m tests.crash.matrix $(if $(PART),--part "$(PART)")
+
 bench-up: ## Measure in a fresh clone: the install, the first up, the second up
 	.ci/bench-up
+
+programs: install-dev ## Plan programs of others, FROM="folder ...", unchanged; write docs/programs.md
+	test -n "$(FROM)" || { echo 'make programs: name the folders, as in FROM="templates examples"' >&2; exit 2; }
+	$(BIN)/python .ci/programs $(FROM)
+
+bench-engine: install-dev ## Measure localcloud: plan against cdk synth, up against its calls replayed bare, growth
+	.ci/bench-engine
 
 bench-policy: install-dev install-scanners ## Measure all stacks judged by every tool, against one Checkov command line
 	.ci/bench-policy
@@ -130,5 +140,5 @@ help: ## This list
 	awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-23s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .NOTPARALLEL:
-.PHONY: up down preview plan policy bootstrap cost install init install-workflow-tools format lint check test parity bench-up \
-	bench-policy clean pin-dependencies upgrade-dependencies build-image push-image docker-engine help
+.PHONY: up down preview plan policy bootstrap cost install init install-workflow-tools format lint check test parity crash-matrix bench-up programs \
+	bench-engine bench-policy clean pin-dependencies upgrade-dependencies build-image push-image docker-engine help

@@ -15,14 +15,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from localcloud import digest, display, operations, pack_configuration
+from localcloud import digest, display, history, operations, pack_configuration
 from localcloud.errors import LocalcloudError
 from localcloud.events import Event
 from localcloud.judging import Judge
 from localcloud.monitor import Inspect
+from localcloud.options import parser, refuse_unsupported, selection
 from localcloud.project import Project, load
 from localcloud.providers import Provider
-from localcloud.state import Snapshot, StateFile, lock
+from localcloud.state import Snapshot, StateFile, lock, verified
 from localcloud.values import UNKNOWN, Properties, Secret, reveal, transform
 
 Handler = Callable[[argparse.Namespace, Project], int]
@@ -30,80 +31,23 @@ Handler = Callable[[argparse.Namespace, Project], int]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command. 0: done; 1: an error or a refusal, told in a sentence; 130: Ctrl-C."""
-    options = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
     try:
+        refuse_unsupported(words)
+        options = parser().parse_args(words)
         options.packs = _packs(options)
         if isinstance(options.stack, list):  # `plan` takes several
             if len(options.stack) > 1:
                 return _plans(options)
             options.stack = options.stack[0]
         project = load(options.cwd, options.stack, options.config, paths=options.config_path)
-        handler: Handler = options.handler
-        return handler(options, project)
+        return HANDLERS[options.command](options, project)
     except LocalcloudError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Stopped. What was done is in the state; the same command goes on from there.", file=sys.stderr)
         return 130
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m localcloud",
-        description="Runs a Pulumi Python program without the Pulumi CLI, and applies it to emulators on this machine.",
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, handler, text in (
-        ("plan", _plan, "evaluate the program for any cloud, with synthetic outputs and no emulator"),
-        ("preview", _preview, "show what `up` would change"),
-        ("up", _up, "bring the stack to what the program declares"),
-        ("refresh", _refresh, "bring the state to what the emulator reports"),
-        ("destroy", _destroy, "delete every resource of the stack"),
-        ("output", _output, "show the stack's outputs, or the one named"),
-        ("export", _export, "print the state, as `pulumi stack export` does"),
-        ("import", _import, "take a state, as `pulumi stack import` does"),
-    ):
-        command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
-        command.set_defaults(handler=handler)
-        command.add_argument("-C", "--cwd", type=Path, default=Path(), metavar="DIR", help="the project's directory")
-        several = {"action": "append"} if name == "plan" else {}
-        command.add_argument(
-            "-s",
-            "--stack",
-            required=True,
-            help="the stack's name" + ("; several: their plans beside each other" if several else ""),
-            **several,
-        )
-        command.add_argument(
-            "-c", "--config", action="append", default=[], metavar="KEY=VALUE", help="a setting to use"
-        )
-        command.add_argument("--config-path", action="store_true", help="keys of -c are paths, as in `aws.region`")
-        command.add_argument("--json", action="store_true", help="print JSON, and nothing else, on standard output")
-        if name in ("preview", "up", "refresh", "destroy"):
-            command.add_argument("-p", "--parallel", type=int, default=16, help="how many steps at once (16)")
-            command.add_argument("--diff", action="store_true", help="show each property that changes")
-            command.add_argument("--expect-no-changes", action="store_true", help="fail if anything changes")
-            command.add_argument("-r", "--refresh", action="store_true", help="ask the emulator before comparing")
-        if name in ("plan", "preview", "up"):
-            command.add_argument(
-                "--policy-pack", action="append", default=[], type=Path, metavar="DIR", help="judge by a policy pack"
-            )
-            command.add_argument(
-                "--policy-pack-config",
-                action="append",
-                default=[],
-                type=Path,
-                metavar="FILE",
-                help="levels and properties of its policies, as JSON; one for each --policy-pack, in their order",
-            )
-        if name in ("output", "export"):
-            command.add_argument("--show-secrets", action="store_true", help="show secret values in clear")
-        if name == "output":
-            command.add_argument("name", nargs="?", help="the output to show")
-        if name == "import":
-            command.add_argument("--file", type=Path, help="the state to take; standard input if left out")
-    return parser
 
 
 def providers() -> dict[str, Callable[[Properties], Provider]]:
@@ -132,20 +76,33 @@ def _log(severity: str, message: str) -> None:
     _say(f"{severity}: {message}")
 
 
-def _teller(options: argparse.Namespace, *, dry_run: bool) -> Callable[[Event], None]:
+@contextlib.contextmanager
+def _teller(options: argparse.Namespace, *, dry_run: bool) -> Iterator[Callable[[Event], None]]:
+    """Shows events: as a tree that grows in a terminal, a line each elsewhere."""
+    if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+        from localcloud.tree import LiveTree  # noqa: PLC0415 - drawing is for terminals alone
+
+        with LiveTree(dry_run=dry_run, diff=options.diff) as tree:
+            yield tree.note
+        return
+
     def tell(event: Event) -> None:
         for line in display.event_lines(event, dry_run=dry_run, diff=options.diff):
             _say(line)
 
-    return tell
+    yield tell
 
 
 def _report(options: argparse.Namespace, result: operations.Result, *, dry_run: bool) -> int:
     _say(display.summary(result, dry_run=dry_run))
-    if options.json and not dry_run:
+    if options.json and options.command != "preview":  # which prints a digest
         _print(json.dumps(display.result_document(result, masked(result.outputs)), indent=2))
     if options.expect_no_changes and result.changes:
         raise LocalcloudError(f"No changes were expected, and there are {result.changes}; they are listed above.")
+    if options.expect_no_changes and result.others:
+        raise LocalcloudError(
+            f"No changes were expected, and {len(result.others)} components or providers change, as {result.others[0]}."
+        )
     return 0
 
 
@@ -183,11 +140,6 @@ def _judged(
 def _preview(options: argparse.Namespace, project: Project) -> int:
     events: list[Event] = []
     logs: list[tuple[str, str]] = []
-    show = _teller(options, dry_run=True)
-
-    def tell(event: Event) -> None:
-        events.append(event)
-        show(event)
 
     def log(severity: str, message: str) -> None:
         logs.append((severity, message))
@@ -198,9 +150,21 @@ def _preview(options: argparse.Namespace, project: Project) -> int:
             _print(json.dumps(digest.document(project, events, result.resources, logs, result.seconds), indent=4))
 
     try:
-        with _judged(options, project, dry_run=True) as (inspect, finish):
+        with _teller(options, dry_run=True) as show, _judged(options, project, dry_run=True) as (inspect, finish):
+
+            def tell(event: Event) -> None:
+                events.append(event)
+                show(event)
+
             result = operations.preview(
-                project, providers(), tell, log, refresh=options.refresh, parallel=options.parallel, inspect=inspect
+                project,
+                providers(),
+                tell,
+                log,
+                refresh=options.refresh,
+                parallel=options.parallel,
+                inspect=inspect,
+                selection=selection(options),
             )
             finish({row.urn: row.outputs for row in result.resources})
     except LocalcloudError as error:
@@ -212,17 +176,18 @@ def _preview(options: argparse.Namespace, project: Project) -> int:
 
 
 def _up(options: argparse.Namespace, project: Project) -> int:
-    if options.packs:
+    if options.packs and not options.skip_preview:
         _preview_first(options)
-    with _judged(options, project, dry_run=False) as (inspect, finish):
+    with _teller(options, dry_run=False) as tell, _judged(options, project, dry_run=False) as (inspect, finish):
         result = operations.up(
             project,
             providers(),
-            _teller(options, dry_run=False),
+            tell,
             _log,
             refresh=options.refresh,
             parallel=options.parallel,
             inspect=inspect,
+            selection=selection(options),
         )
         finish({row.urn: row.outputs for row in result.resources})
     return _report(options, result, dry_run=False)
@@ -233,7 +198,12 @@ def _preview_first(options: argparse.Namespace) -> None:
 
     In a process of its own: one process runs one program.
     """
-    if subprocess.run(_command("preview", options, options.stack), stdout=subprocess.DEVNULL, check=False).returncode:
+    command = _command("preview", options, options.stack)
+    for name in ("target", "exclude", "replace", "target_replace"):
+        command += [f"--{name.replace('_', '-')}={urn}" for urn in getattr(options, name)]
+    for name in ("target_dependents", "exclude_dependents", "refresh"):
+        command += [f"--{name.replace('_', '-')}"] if getattr(options, name) else []
+    if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode:
         raise LocalcloudError("Nothing was changed: the preview failed, see above.")
 
 
@@ -247,7 +217,15 @@ def _command(name: str, options: argparse.Namespace, stack: str) -> list[str]:
 
 
 def _refresh(options: argparse.Namespace, project: Project) -> int:
-    result = operations.refresh(project, providers(), _teller(options, dry_run=False), parallel=options.parallel)
+    with _teller(options, dry_run=options.preview_only) as tell:
+        result = operations.refresh(
+            project,
+            providers(),
+            tell,
+            parallel=options.parallel,
+            selection=selection(options),
+            dry_run=options.preview_only,
+        )
     _say(f"{len(result.gone)} gone, {len(result.drifted)} drifted, of {len(result.resources)}")
     if options.json:
         _print(json.dumps(display.result_document(result, masked(result.outputs)), indent=2))
@@ -257,10 +235,44 @@ def _refresh(options: argparse.Namespace, project: Project) -> int:
 
 
 def _destroy(options: argparse.Namespace, project: Project) -> int:
-    result = operations.destroy(
-        project, providers(), _teller(options, dry_run=False), refresh=options.refresh, parallel=options.parallel
-    )
-    return _report(options, result, dry_run=False)
+    dry_run = options.preview_only
+    with _teller(options, dry_run=dry_run) as tell:
+        result = operations.destroy(
+            project,
+            providers(),
+            tell,
+            refresh=options.refresh,
+            parallel=options.parallel,
+            selection=selection(options),
+            dry_run=dry_run,
+        )
+    return _report(options, result, dry_run=dry_run)
+
+
+def _graph(options: argparse.Namespace, project: Project) -> int:
+    """What the state holds; without a state, what the program declares; with --preview, what `up` would do."""
+    from localcloud import evaluation, graph  # noqa: PLC0415 - only this command needs the SDKs' type data
+
+    snapshot = StateFile(project.state_file, project.salt).load()
+    if options.preview:
+        events: list[Event] = []
+        operations.preview(project, providers(), events.append, _log)
+        nodes, what = graph.of_preview(events), "What an update would do."
+    elif snapshot.resources:
+        nodes, what = graph.of_state(snapshot), "What the state holds."
+    else:
+        nodes = graph.of_plan(evaluation.evaluate(project, _log))
+        what = "What the program declares. There is no state yet, so all of it is to be created."
+    text = graph.rendered(nodes, f"{project.name} / {project.stack}", what, options.out, as_json=options.json)
+    if options.out is None:
+        _print(text.removesuffix("\n"))
+        return 0
+    try:
+        options.out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise LocalcloudError(f"The graph cannot be written to {options.out}: {error.strerror}.") from error
+    _say(f"{len(nodes)} resources drawn in {options.out}")
+    return 0
 
 
 def _output(options: argparse.Namespace, project: Project) -> int:
@@ -296,8 +308,8 @@ def _import(options: argparse.Namespace, project: Project) -> int:
     file = StateFile(project.state_file, project.salt)
     with lock(project.lock_file):
         try:
-            snapshot: Snapshot = file.parse(document)
-        except (KeyError, TypeError, AttributeError) as error:
+            snapshot: Snapshot = verified(file.parse(document))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise LocalcloudError(f"This is no deployment as `pulumi stack export` writes it: {error!r}.") from error
         prefix = f"urn:pulumi:{project.stack}::{project.name}::"
         strange = [row.urn for row in snapshot.resources if not row.urn.startswith(prefix)]
@@ -305,6 +317,16 @@ def _import(options: argparse.Namespace, project: Project) -> int:
             raise LocalcloudError(f"This state belongs to another stack or project: {strange[0]}.")
         file.save(snapshot)
     _say(f"{len(snapshot.resources)} resources imported")
+    return 0
+
+
+def _restore(options: argparse.Namespace, project: Project) -> int:
+    if options.list:
+        for path in history.kept(project.state_file):
+            _print(path.stem)
+        return 0
+    with lock(project.lock_file):
+        _say(f"The state of {history.restore(project.state_file, options.earlier).stem} is back.")
     return 0
 
 
@@ -341,6 +363,20 @@ def _plans(options: argparse.Namespace) -> int:
 def masked(value: Any) -> Any:
     """The value with each secret as Pulumi prints it, and unknown ones as null."""
     return transform(value, lambda leaf: "[secret]" if isinstance(leaf, Secret) else None if leaf is UNKNOWN else leaf)
+
+
+HANDLERS: dict[str, Handler] = {
+    "plan": _plan,
+    "preview": _preview,
+    "up": _up,
+    "refresh": _refresh,
+    "destroy": _destroy,
+    "graph": _graph,
+    "output": _output,
+    "export": _export,
+    "import": _import,
+    "restore": _restore,
+}
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 from localcloud import forms
@@ -10,6 +11,13 @@ from localcloud.values import Properties, reveal
 
 # Ports of the engines of Amazon RDS, by the start of the engine's name; all others are PostgreSQL's.
 PORTS = {"mysql": 3306, "mariadb": 3306, "aurora-mysql": 3306, "sqlserver": 1433, "oracle": 1521}
+
+# Deployments of an Azure template: where its text or object is, and the output that answers its `outputs`.
+TEMPLATES = {
+    ("azure", "ResourceGroupTemplateDeployment"): ("templateContent", "outputContent"),
+    ("azure", "SubscriptionTemplateDeployment"): ("templateContent", "outputContent"),
+    ("azure-native", "Deployment"): ("properties", "properties.outputs"),
+}
 
 
 def outputs(token: str, seed: str, inputs: Properties) -> dict[str, Any]:
@@ -22,6 +30,8 @@ def outputs(token: str, seed: str, inputs: Properties) -> dict[str, Any]:
         return {
             "port": next((PORTS[name] for name in PORTS if isinstance(engine, str) and engine.startswith(name)), 5432)
         }
+    if (package, kind) in TEMPLATES:
+        return _template_outputs(seed, inputs, *TEMPLATES[package, kind])
     makers = {
         "RandomPassword": _letters,
         "RandomString": _letters,
@@ -45,6 +55,26 @@ def _domain_validation(seed: str, inputs: Properties) -> list[Properties]:
         }
         for name in dict.fromkeys(name for name in names if isinstance(name, str))
     ]
+
+
+def _template_outputs(seed: str, inputs: Properties, place: str, output: str) -> dict[str, Any]:
+    """The outputs that an Azure template declares, of the types that it says, each in Azure's own form."""
+    template = inputs.get(place)
+    template = template.get("template") if isinstance(template, dict) and place == "properties" else template
+    try:
+        template = json.loads(template) if isinstance(template, str) else template
+    except ValueError:
+        return {}
+    declared = template.get("outputs") if isinstance(template, dict) else None
+    if not isinstance(declared, dict):
+        return {}
+    made = {"int": 1, "bool": False, "array": [], "object": {}}
+    answers = {}
+    for name, row in declared.items():
+        kind = str(row.get("type", "string")) if isinstance(row, dict) else "string"
+        text = f"{forms.slug(name)}-{forms.text(seed + name, 'hex:8')}"
+        answers[name] = {"type": kind, "value": made.get(kind.lower(), text)}
+    return {output: json.dumps(answers) if place == "templateContent" else answers}
 
 
 def _letters(seed: str, inputs: Properties) -> dict[str, Any]:

@@ -61,10 +61,30 @@ def _get(value: Any, key: Any) -> Any:
     return MISSING
 
 
-def matching(changed: Iterable[str], paths: Iterable[str]) -> tuple[str, ...]:
-    """The changed properties that one of `replace_on_changes`' paths names; `*` names all."""
-    heads = {str(steps_of(path)[0]) for path in paths}
-    return tuple(name for name in changed if "*" in heads or name in heads)
+def replacing(old: Properties, new: Properties, changed: Iterable[str], paths: Iterable[str]) -> tuple[str, ...]:
+    """The changed properties in which some leaf changes under one of `replace_on_changes`' paths; `*` is any name."""
+    wanted = [steps_of(path) for path in paths]
+    if not wanted:
+        return ()
+    return tuple(
+        name
+        for name in changed
+        if any(_under(steps_of(path), one) for path, _, _ in _all_leaves(name, old, new) for one in wanted)
+    )
+
+
+def _all_leaves(name: str, old: Properties, new: Properties) -> Iterator[tuple[str, Any, Any]]:
+    """The leaves that differ in one property, also those inside of what is added or removed whole."""
+    for path, before, after in _leaves(_step("", name), old.get(name, MISSING), new.get(name, MISSING)):
+        there = after if before is MISSING else before
+        if (before is MISSING or after is MISSING) and isinstance(there, dict | list) and there:
+            yield from _leaves(path, type(there)(), there)
+        else:
+            yield path, before, after
+
+
+def _under(path: Sequence[str | int], wanted: Sequence[str | int]) -> bool:
+    return len(path) >= len(wanted) and all(want in ("*", step) for step, want in zip(path, wanted, strict=False))
 
 
 def lines(old: Properties, new: Properties) -> Iterator[str]:

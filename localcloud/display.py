@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from localcloud.diff import lines
+from localcloud.difference import differences, properties
 from localcloud.events import Event
 from localcloud.operations import CHANGES, Result
 from localcloud.packs import Violation
@@ -18,6 +18,7 @@ TENSES = {
     "replace": ("to replace", "replaced"),
     "delete": ("to delete", "deleted"),
 }
+DOING = {"create": "creating", "update": "updating", "replace": "replacing", "delete": "deleting", "read": "reading"}
 
 
 def short(type_: str) -> str:
@@ -37,7 +38,8 @@ def event_lines(event: Event, *, dry_run: bool, diff: bool = False) -> Iterator[
         note = f"  ({event.message})" if event.message else ""
         yield f"{SIGNS[event.step]} {event.step:8}{label}{what}{note}{took}"
         if diff and event.step in ("create", "update", "replace"):
-            yield from (f"      {line}" for line in lines(event.old, event.new))
+            told = differences(event.old, event.new) if event.before else properties(event.new)
+            yield from (f"      {line}" for line in told)
     elif event.kind == "failed":
         yield f"! {event.step:8}{label}  failed: {event.message}"
     elif event.kind == "gone":
@@ -45,7 +47,7 @@ def event_lines(event: Event, *, dry_run: bool, diff: bool = False) -> Iterator[
     elif event.kind == "drift":
         yield f"? drift   {label}  [{', '.join(event.changed)}]"
         if diff:
-            yield from (f"      {line}" for line in lines(event.old, event.new))
+            yield from (f"      {line}" for line in differences(event.old, event.new))
     elif event.kind == "adopt":
         yield f"= found   {label}  an earlier run had begun it"
 

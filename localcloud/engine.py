@@ -12,17 +12,21 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 
-from localcloud.diff import ignoring, matching
+from localcloud.callbacks import Callbacks
+from localcloud.cascade import Cascade
 from localcloud.errors import LocalcloudError
 from localcloud.events import Event
 from localcloud.ledger import Ledger
 from localcloud.monitor import STACK_TYPE, Inspect, Registration
 from localcloud.project import Project
 from localcloud.providers import PROVIDER_PREFIX, Provider, ProviderFactory, Providers
+from localcloud.rows import declared, marked, outputs_of
 from localcloud.state import Operation, Resource, touched
-from localcloud.values import UNKNOWN, Properties, Secret, has_secret, has_unknown, plain, reveal
+from localcloud.targets import EVERYTHING, Chosen, Selection, refuse_missing
+from localcloud.timeouts import within
+from localcloud.values import Properties, has_unknown, plain
+from localcloud.verdict import adopt, completed, refuse_replacement, verdict
 
 
 class StoppedError(LocalcloudError):
@@ -31,6 +35,8 @@ class StoppedError(LocalcloudError):
 
 class Engine:
     """A Host that compares what a program declares with the state and takes, or only tells, the steps between."""
+
+    planning = False
 
     def __init__(
         self,
@@ -43,18 +49,23 @@ class Engine:
         refresh: bool,
         parallel: int = 16,
         inspect: Inspect | None = None,
+        selection: Selection = EVERYTHING,
     ) -> None:
         self.ledger = ledger
         self.dry_run = dry_run
         self.refresh = refresh
         self.stopping = threading.Event()
+        self.callbacks = Callbacks(project, dry_run)
         self.stack_outputs: Properties = {}
         self._on_event = on_event
         self._root = project.root
         self._inspect = inspect
         self._slots = threading.Semaphore(parallel)
         self._providers = Providers(ledger, factories, project)
-        self._replacing: set[str] = set()
+        self.chosen = Chosen(selection)
+        self.passed_over: set[str] = set()  # what is no target and stays as it is
+        self.skipped: set[str] = set()  # what is no target and does not exist
+        self._cascade = Cascade(ledger, self._providers, self.chosen)
         self._lock = threading.RLock()
 
     # Host
@@ -75,8 +86,17 @@ class Engine:
         if found is None:
             raise LocalcloudError(f"{registration.where} asks for {id_!r}, which does not exist.")
         resource = replace(self._resource(registration, found[0], reference), id=id_, outputs=found[1], external=True)
-        self._tell("noted", "read", resource, old=self.ledger.find(registration.urn))
-        self.ledger.record(resource)
+        old = self.ledger.claim((registration.urn,), registration.urn)
+        self._tell("noted", "read", resource, old=old)
+        if old is None or old.external or old.id == id_:  # with the id it had it is let go of, not deleted
+            self.ledger.record(resource)
+            return id_, found[1]
+        if old.protect:
+            raise LocalcloudError(
+                f"{registration.where} is to be read as {id_!r}, but was made as {old.id!r}, which is protected. "
+                "Set protect=False and bring that up first."
+            )
+        self.ledger.end(self.ledger.begin("reading", resource), done=resource, condemned=old)
         return id_, found[1]
 
     def invoke(self, token: str, arguments: Properties, provider: str) -> Properties:
@@ -90,6 +110,8 @@ class Engine:
         return self._providers.get(reference).invoke(token, plain(arguments))
 
     def outputs(self, urn: str, outputs: Properties) -> None:
+        if urn in self.passed_over or urn in self.skipped:
+            return
         found = self.ledger.find(urn)
         if found is None:
             raise LocalcloudError(f"Outputs were given for {urn}, which is not declared.")
@@ -112,8 +134,21 @@ class Engine:
     def _register_component(self, registration: Registration) -> tuple[str, Properties]:
         old = self.ledger.claim((registration.urn, *registration.aliases), registration.urn)
         resource = self._resource(registration, registration.inputs, "")
+        if registration.type != STACK_TYPE and not self.chosen.takes(resource):
+            return self._pass_over(registration, old)
+        refuse_missing(resource, registration.where, self.skipped, self.passed_over, self.ledger.old.values())
         self._keep(replace(resource, outputs=old.outputs if old else {}), old)
         return "", {}
+
+    # What is no target
+
+    def _pass_over(self, registration: Registration, old: Resource | None) -> tuple[str, Properties]:
+        if old is None:
+            self.skipped.add(registration.urn)
+            return "", plain(registration.inputs) if registration.custom else {}
+        self.passed_over.add(registration.urn)
+        self._tell("done" if old.custom else "noted", "same", old, old=old)
+        return old.id, old.outputs
 
     def _keep(self, resource: Resource, old: Resource | None) -> None:
         changed = old is not None and old.inputs != resource.inputs
@@ -124,43 +159,50 @@ class Engine:
 
     def _register_custom(self, registration: Registration) -> tuple[str, Properties]:
         provider, reference = self._providers.serving(registration)
-        old = self.ledger.claim((registration.urn, *registration.aliases), registration.urn)
-        half_made = self.ledger.half_made(registration.urn)
-        given = plain(registration.inputs)
-        checked = provider.check(registration.type, registration.urn, given, plain(old.inputs) if old else None)
-        if old is not None and (self.refresh or registration.urn in self.ledger.unsettled):
+        urn = registration.urn
+        self._cascade.begin(urn)
+        if self.stopping.is_set():
+            raise StoppedError(f"{registration.where} was not begun.")
+        old = self.ledger.claim((urn, *registration.aliases), urn)
+        as_declared = self._resource(registration, registration.inputs, reference)
+        if not self.chosen.takes(as_declared):
+            return self._pass_over(registration, old)
+        refuse_missing(as_declared, registration.where, self.skipped, self.passed_over, self.ledger.old.values())
+        half_made = self.ledger.half_made(urn)
+        if old is not None and old.external:
+            old = None  # read so far: it is not ours to change, and what takes its place is made or imported
+        if old is not None and (self.refresh or urn in self.ledger.unsettled):
             old = self.refreshed(old)
-        if old is not None:
-            checked = ignoring(checked, plain(old.inputs), registration.options.get("ignoreChanges", ()))
-        if self._inspect is not None:
-            wanted = plain(self._inspect(registration, _marked(checked, registration.inputs)))
-            if wanted != checked:
-                checked = provider.check(
-                    registration.type, registration.urn, wanted, plain(old.inputs) if old else None
-                )
+        checked = completed(provider, registration, old, self._inspect)
         resource = self._resource(registration, checked, reference)
         if old is None:
             return self._create(provider, registration, resource, half_made)
-        change = provider.diff(registration.type, plain(old.inputs), checked)
-        replaces = change.replaces + matching(change.changed, registration.options.get("replaceOnChanges", ()))
-        resource = replace(resource, id=old.id, created=old.created, modified=old.modified)
+        changed, replaces, first = verdict(
+            provider,
+            registration,
+            old,
+            checked,
+            asked_for=self.chosen.replaces(urn),
+            owner_replaced=registration.options.get("deletedWith") in self._cascade.replaced,
+        )
         if replaces:
-            first = registration.options.get("deleteBeforeReplace", change.delete_before_replace)
+            fresh = replace(resource, id="", created="", modified="")
             return self._replace(
                 provider,
                 registration,
-                resource,
+                fresh,
                 old,
-                change.changed,
+                changed,
                 replaces=replaces,
                 half_made=half_made,
                 delete_first=first,
             )
+        resource = replace(resource, id=old.id, created=old.created, modified=old.modified)
         if half_made:  # a replacement that is no longer wanted
             self.abandon(half_made)
-        if change.changed:
-            return self._update(provider, resource, old, change.changed)
-        outputs = self._outputs(resource, plain(old.outputs) | checked)
+        if changed:
+            return self._update(provider, resource, old, changed)
+        outputs = outputs_of(resource, plain(old.outputs) | checked)
         self.ledger.record(replace(resource, outputs=outputs))
         self._tell("done", "same", resource)
         return old.id, outputs
@@ -176,41 +218,39 @@ class Engine:
         changed: tuple[str, ...] = (),
         replaces: tuple[str, ...] = (),
     ) -> tuple[str, Properties]:
-        replacing = condemned is not None or registration.urn in self._replacing
-        step = "replace" if replacing else "create"
+        step = "replace" if condemned is not None or registration.urn in self._cascade.replaced else "create"
         inputs = plain(resource.inputs)
         if self.dry_run:
             self._tell("done", step, resource, changed, old=condemned, replaces=replaces)
-            outputs = self._outputs(resource, inputs)
+            outputs = outputs_of(resource, inputs)
             self.ledger.record(replace(resource, id="", outputs=outputs))
             return "", outputs
         adopt = registration.options.get("importID") or ""
         with self._step(step, resource, "importing" if adopt else "creating", changed, old=condemned) as key:
             if not adopt and half_made is not None:
-                adopt = self._found(provider, half_made.resource)
+                adopt = self._fitting(provider, half_made.resource, resource)
                 if not adopt:
                     self.ledger.settle(registration.urn)
             if adopt:
                 id_ = self._adopted(provider, resource, adopt, registration)
             else:
-                id_ = provider.create(resource.type, resource.urn, inputs)
+                id_ = within(resource, "create", lambda: provider.create(resource.type, resource.urn, inputs))
             done = self._read_back(provider, replace(resource, id=id_), new=True)
             self.ledger.end(key, done=done, condemned=condemned)
         return done.id, done.outputs
 
+    def _fitting(self, provider: Provider, half_made: Resource, resource: Resource) -> str:
+        """The id of what an earlier run left half made; one that cannot become what is declared now is deleted."""
+        id_ = self._found(provider, half_made)
+        live = provider.read(resource.type, id_, plain(half_made.inputs)) if id_ else None
+        if live is None or not provider.diff(resource.type, live[0], plain(resource.inputs)).replaces:
+            return id_ if live else ""
+        self.delete(replace(half_made, id=id_, delete=True))
+        return ""
+
     def _adopted(self, provider: Provider, resource: Resource, id_: str, registration: Registration) -> str:
         """Brings a resource that exists already to the declared inputs; returns its id."""
-        live = provider.read(resource.type, id_, plain(resource.inputs))
-        if live is None:
-            raise LocalcloudError(f"{registration.where} cannot be imported: {id_!r} does not exist.")
-        change = provider.diff(resource.type, live[0], plain(resource.inputs))
-        if change.replaces:
-            raise LocalcloudError(
-                f"{registration.where} exists as {id_!r} with other {', '.join(change.replaces)}, "
-                "which cannot be changed in place. Delete it, or declare it as it is."
-            )
-        if change.changed:
-            provider.update(resource.type, id_, live[0], plain(resource.inputs))
+        change = adopt(provider, resource, id_, registration.where)
         self._tell("adopt", "create", replace(resource, id=id_), change.changed)
         return id_
 
@@ -220,11 +260,15 @@ class Engine:
         inputs = plain(resource.inputs)
         if self.dry_run:
             self._tell("done", "update", resource, changed, old=old)
-            outputs = self._outputs(resource, plain(old.outputs) | inputs)
+            outputs = outputs_of(resource, plain(old.outputs) | inputs)
             self.ledger.record(replace(resource, outputs=outputs))
             return resource.id, outputs
         with self._step("update", resource, "updating", changed, old=old) as key:
-            provider.update(resource.type, resource.id, plain(old.inputs), inputs)
+            within(
+                resource,
+                "update",
+                lambda: provider.update(resource.type, resource.id, plain(old.inputs), inputs),
+            )
             done = self._read_back(provider, resource, new=False)
             self.ledger.end(key, done=done)
         return done.id, done.outputs
@@ -241,52 +285,34 @@ class Engine:
         half_made: Operation | None,
         delete_first: bool,
     ) -> tuple[str, Properties]:
-        if old.protect:
-            raise LocalcloudError(
-                f"{registration.where} is protected and must be replaced, as {', '.join(changed)} changed. "
-                "Take the change back, or set protect=False and bring that up first."
-            )
-        fresh = replace(resource, id="", created="", modified="")
-        if self.dry_run or not delete_first:
+        refuse_replacement(registration, old, resource, changed or replaces)
+        self._cascade.replaced.add(registration.urn)
+        if self.dry_run or resource.import_id or not delete_first:
             return self._create(
-                provider, registration, fresh, half_made, condemned=old, changed=changed, replaces=replaces
+                provider, registration, resource, half_made, condemned=old, changed=changed, replaces=replaces
             )
         if half_made is not None:
             self.abandon(half_made)
-        for row in self._to_replace_with(old):
-            self._replacing.add(row.urn)
-            self.delete(row)
-        return self._create(provider, registration, fresh, None, changed=changed)
+        with self._cascade.deleting(old, registration.where) as rows:
+            urns = {row.urn for row in rows if not row.retain_on_delete}
+            for row in rows:
+                self.delete(row, gone_with=row.deleted_with in urns)
+        return self._create(provider, registration, resource, None, changed=changed)
 
-    def _to_replace_with(self, old: Resource) -> list[Resource]:
-        """The old resource and those that must be replaced because it is, dependents first."""
-        found = {old.urn: old}
-        edge = {old.urn}
-        while edge:
-            dependents = [row for row in self.ledger.dependents(edge) if row.urn not in found and row.custom]
-            edge = set()
-            for row in dependents:
-                inputs = plain(row.inputs)
-                touched_names = [name for name, urns in row.property_dependencies.items() if set(urns) & found.keys()]
-                unknown = inputs | {name: UNKNOWN for name in touched_names if name in inputs}
-                if self._providers.get(row.provider).diff(row.type, inputs, unknown).replaces:
-                    found[row.urn] = row
-                    edge.add(row.urn)
-        return list(reversed(found.values()))
-
-    def delete(self, row: Resource) -> None:
-        """Deletes one resource of the state, or only forgets it where that is what its options say."""
+    def delete(self, row: Resource, *, gone_with: bool = False) -> None:
+        """Deletes one resource of the state, or only forgets it where its options say so or, with `gone_with`, since
+        what it is `deleted_with` is (being) deleted."""
         if self.stopping.is_set():
             raise StoppedError(f"{row.urn} was not deleted.")
         silent = not row.custom or row.external or row.type.startswith(PROVIDER_PREFIX)
-        if silent or self.dry_run or row.retain_on_delete:
+        if silent or self.dry_run or row.retain_on_delete or gone_with:
             self.ledger.drop(row)
-            message = "retained" if row.retain_on_delete else ""
+            message = "retained" if row.retain_on_delete else "with what it is deleted with" if gone_with else ""
             self._tell("noted" if silent else "done", "delete", row, old=row, message=message)
             return
         provider = self._providers.get(row.provider)
         with self._step("delete", row, "deleting") as key:
-            provider.delete(row.type, row.id, plain(row.inputs))
+            within(row, "delete", lambda: provider.delete(row.type, row.id, plain(row.inputs)))
             self.ledger.drop(row)
             self.ledger.end(key)
 
@@ -315,7 +341,7 @@ class Engine:
         changed = tuple(name for name in sorted(inputs.keys() | before.keys()) if inputs.get(name) != before.get(name))
         if not changed and outputs == plain(old.outputs):
             return old
-        fresh = replace(old, inputs=_marked(inputs, old.inputs), outputs=_marked(outputs, old.outputs))
+        fresh = replace(old, inputs=marked(inputs, old.inputs), outputs=marked(outputs, old.outputs))
         if changed:
             self._tell("drift", "read", fresh, changed, old=old)
         return fresh
@@ -324,40 +350,17 @@ class Engine:
         live = provider.read(resource.type, resource.id, plain(resource.inputs))
         if live is None:
             raise LocalcloudError(f"{resource.urn} was made as {resource.id!r}, but the cloud does not know it.")
-        return touched(replace(resource, outputs=self._outputs(resource, live[1])), new=new)
-
-    def _outputs(self, resource: Resource, outputs: Properties) -> Properties:
-        secret = {name for name, value in resource.inputs.items() if has_secret(value)}
-        secret |= set(resource.additional_secret_outputs)
-        return {name: Secret(value) if name in secret else value for name, value in outputs.items()}
+        return touched(replace(resource, outputs=outputs_of(resource, live[1])), new=new)
 
     def _resource(self, registration: Registration, inputs: Properties, provider: str) -> Resource:
-        file = Path(registration.source_file)
-        inside = registration.source_file and file.is_relative_to(self._root)
-        options = registration.options
-        return Resource(
-            urn=registration.urn,
-            type=registration.type,
-            custom=registration.custom,
-            inputs=_marked(inputs, registration.inputs),
-            parent=registration.parent,
-            provider=provider,
-            dependencies=registration.dependencies,
-            property_dependencies=registration.property_dependencies,
-            protect=options.get("protect", False),
-            retain_on_delete=options.get("retainOnDelete", False),
-            additional_secret_outputs=tuple(options.get("additionalSecretOutputs", ())),
-            custom_timeouts=options.get("customTimeouts", {}),
-            import_id=options.get("importID", ""),
-            deleted_with=options.get("deletedWith", ""),
-            source_position=f"project:///{file.relative_to(self._root)}#{registration.source_line}" if inside else "",
-        )
+        return declared(registration, inputs, provider, self._root)
 
     @contextlib.contextmanager
     def _step(
         self, step: str, row: Resource, kind: str, changed: tuple[str, ...] = (), old: Resource | None = None
     ) -> Iterator[int]:
         """One step: told, written down before, left open in the state if it fails half-way."""
+        self.callbacks.hooked("Before", step, row, old)
         key = self.ledger.begin(kind, row)
         self._tell("start", step, row, changed, old=old)
         begun = time.monotonic()
@@ -371,6 +374,7 @@ class Engine:
             self._tell("failed", step, row, changed, message=str(error), seconds=time.monotonic() - begun)
             raise
         self._tell("done", step, row, changed, old=old, seconds=time.monotonic() - begun)
+        self.callbacks.hooked("After", step, row if step == "delete" else self.ledger.find(row.urn) or row, old)
 
     def _tell(
         self,
@@ -384,10 +388,8 @@ class Engine:
         seconds: float = 0.0,
         message: str = "",
     ) -> None:
+        if kind == "noted" or (kind == "done" and self.dry_run):  # no step surrounds these
+            self.callbacks.hooked("Before", step, row, old)
+            self.callbacks.hooked("After", step, row, old)
         with self._lock:
             self._on_event(Event(kind, step, row.urn, row.type, changed, replaces, old, row, seconds, message))
-
-
-def _marked(values: Properties, like: Properties) -> Properties:
-    """The plain values with those secret that are secret in `like`."""
-    return {name: Secret(reveal(value)) if has_secret(like.get(name)) else value for name, value in values.items()}

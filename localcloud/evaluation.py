@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from localcloud import synthetic
+from localcloud import references, synthetic
+from localcloud.callbacks import Callbacks, HookCall
 from localcloud.errors import LocalcloudError
 from localcloud.monitor import STACK_TYPE, Inspect, Monitor, Registration
 from localcloud.program import run
@@ -57,6 +58,9 @@ class Evaluation:
 class _Evaluator:
     """A Host that knows no cloud: providers and resources alike are answered with what the SDK says they look like."""
 
+    planning = True
+    callbacks: Callbacks
+
     def __init__(self, project: Project, inspect: Inspect | None) -> None:
         self.stopping = threading.Event()
         self.outputs_given: dict[str, Properties] = {}
@@ -66,10 +70,19 @@ class _Evaluator:
         self._inspect = inspect
         self._providers: dict[str, Properties] = {}
         self._by_urn: dict[str, Planned] = {}
+        self._inside: set[str] = set()  # URNs of resources that only a component's plugin would declare
         self._lock = threading.Lock()
 
     def register(self, registration: Registration) -> tuple[str, Properties]:
-        return self._answer(registration, None)
+        call = HookCall(registration.urn, "", registration.name, registration.type, new_inputs=registration.inputs)
+        self._run_hooks(registration, "BeforeCreate", call)
+        id_, outputs = self._answer(registration, None)
+        self._run_hooks(registration, "AfterCreate", replace(call, id=id_, new_outputs=outputs))
+        return id_, outputs
+
+    def _run_hooks(self, registration: Registration, when: str, call: HookCall) -> None:
+        if names := registration.hooks.get(when):
+            self.callbacks.run_hooks(names, when, call)
 
     def read(self, registration: Registration, id_: str) -> tuple[str, Properties]:
         return self._answer(registration, id_)
@@ -77,6 +90,8 @@ class _Evaluator:
     def invoke(self, token: str, arguments: Properties, provider: str) -> Properties:
         if token == "pulumi:pulumi:getResource":  # noqa: S105 - a function's token
             found = self._by_urn.get(arguments["urn"])
+            if found is None and arguments["urn"] in self._inside:
+                return self._inside_answer(arguments["urn"])
             if found is None:
                 raise LocalcloudError(f"The program asks for {arguments['urn']}, which it has not declared.")
             return {"urn": found.urn, "id": found.id, "state": found.outputs}
@@ -93,11 +108,13 @@ class _Evaluator:
             self.outputs_given[urn] = outputs
 
     def _answer(self, registration: Registration, id_: str | None) -> tuple[str, Properties]:
-        if not registration.custom:
+        if not registration.custom and not registration.remote:
             return self._keep(registration, "", {}, frozenset())
         if self._inspect is not None and not registration.type.startswith(PROVIDER_PREFIX):
             registration = replace(registration, inputs=self._inspect(registration, registration.inputs))
         context = self._context(registration.provider)
+        if registration.type == references.TYPE:
+            context = replace(context, references=self._referred(str(registration.inputs.get("name") or id_)))
         try:
             answer = synthetic.outputs(
                 registration.type, registration.name, registration.urn, registration.inputs, context, id_=id_
@@ -113,12 +130,33 @@ class _Evaluator:
             name: Secret(value) if name in secret and not has_secret(value) else value
             for name, value in answer.outputs.items()
         }
-        return self._keep(registration, answer.id, outputs, answer.paths)
+        if registration.remote:
+            with self._lock:
+                self._inside |= {leaf for path, leaf in walk(outputs) if path.endswith("urn") and isinstance(leaf, str)}
+            message = "is made by a plugin: the plan has its outputs, made up, and nothing of what is inside."
+            self.callbacks.log("warning", f"{registration.where} {message}")
+        return self._keep(registration, "" if registration.remote else answer.id, outputs, answer.paths)
+
+    def _referred(self, name: str) -> dict[str, Properties]:
+        """Another stack's outputs: as deployed here, else as planned, if it is a stack of this project."""
+        found = references.deployed(self._project, name)
+        if found is None and (found := references.planned(self._project, name)) is not None:
+            with self._lock:
+                self.looked_up |= {leaf for _, leaf in walk(found) if leaf is not UNKNOWN}
+        return {} if found is None else {name: found}
+
+    def _inside_answer(self, urn: str) -> Properties:
+        """A resource inside of a component that a plugin makes: nobody declared it, so all of it is made up."""
+        chain, name = urn.split("::")[2:]
+        answer = synthetic.outputs(chain.rpartition("$")[2], name, urn, {}, self._context(""))
+        with self._lock:
+            self.looked_up |= {leaf for _, leaf in walk(answer.outputs) if leaf is not UNKNOWN}
+        return {"urn": urn, "id": answer.id, "state": answer.outputs}
 
     def _keep(
         self, registration: Registration, id_: str, outputs: Properties, paths: frozenset[str]
     ) -> tuple[str, Properties]:
-        declared = {name: value for name, value in vars(registration).items() if name != "aliases"}
+        declared = {name: value for name, value in vars(registration).items() if name in Planned.__match_args__}
         if registration.aliases:  # whoever compares two plans must know what was renamed
             declared["options"] = {**registration.options, "aliases": sorted(registration.aliases)}
         planned = Planned(**declared, outputs=outputs, synthetic=paths, id=id_)

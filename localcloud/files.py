@@ -21,3 +21,9 @@ def write_private(path: Path, data: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def remove_drafts(path: Path) -> None:
+    """Removes what a kill in the middle of `write_private` left. Only for whoever alone may write `path`."""
+    for draft in path.parent.glob(f".{path.name}.????????"):
+        draft.unlink(missing_ok=True)

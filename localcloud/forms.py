@@ -51,6 +51,7 @@ def text(seed: str, form: str) -> str | None:
         "time": lambda: TIMESTAMP,
         "pem": lambda: pem(seed, argument or "CERTIFICATE"),
         "pem64": lambda: base64.b64encode(pem(seed, "CERTIFICATE").encode()).decode(),
+        "kubeconfig": lambda: kubeconfig(seed),
         "kubeconfig64": lambda: base64.b64encode(kubeconfig(seed).encode()).decode(),
         "serviceaccount64": lambda: base64.b64encode(json.dumps({"type": "service_account"}).encode()).decode(),
     }
@@ -138,6 +139,7 @@ NAMES = tuple(
     (re.compile(pattern), form)
     for pattern, form in (
         (r"^region$|Region$", "{region}"),
+        (r"[kK]ube[cC]onfig(Raw|Json)?$", "{kubeconfig}"),
         (r"^azureApiVersion$", "2025-01-01"),
         (r"^(availabilityZone|zone)$", "{zone}"),
         (r"^(location|primaryLocation)$", "{location}"),
@@ -189,6 +191,7 @@ DOCUMENTATION = tuple(
     for pattern, form in (
         (r"(?i)base ?-?64", "{base64:24}"),
         (r"\bPEM\b", "{pem}"),
+        (r"(?i)\bkubeconfig for\b", "{kubeconfig}"),
         (r"RFC ?3339|ISO ?8601|(?i:timestamp|date and time)", "{time}"),
         (r"\bCIDR\b", "{cidr}"),
         (r"(?i)\b(uuid|guid)\b", "{uuid}"),

@@ -14,6 +14,9 @@ from typing import Any
 from localcloud import computed, forms, sdk
 from localcloud.values import SIGNATURE, Properties
 
+# Kinds of Kubernetes that are in no namespace.
+CLUSTER_WIDE = ("Namespace", "Cluster", "StorageClass", "CustomResource", "Node", "PriorityClass")
+FAMILY = {"awsx": "aws", "eks": "aws", "aws-apigateway": "aws", "aws-native": "aws"}  # packages of the same cloud
 PLACES = {"aws": "us-east-1", "gcp": "us-central1", "azure-native": "westeurope"}
 
 
@@ -51,10 +54,14 @@ class Subject:
     fixed: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.cloud = sdk.package(self.token)
+        self.cloud = FAMILY.get(package := sdk.package(self.token), package)
         self.module = self.token.split(":")[1].split("/")[0]
         self.settable = sdk.inputs(self.cls) if self.cls and not self.looked_up else {}
         self.fixed = computed.outputs(self.token, self.seed, self.inputs) | self.fixed
+        if self.cloud == "kubernetes" and not self.looked_up:
+            kind = self.token.rsplit(":", 1)[-1]
+            namespace = {} if kind.startswith(CLUSTER_WIDE) else {"metadata.namespace": "default"}
+            self.fixed = {"metadata.name": self.physical_name(), **namespace, **self.fixed}
         self.rows = _rows(self.token)
         if self.looked_up and (twin := _twin(self.token)):
             self.rows += _rows(twin)

@@ -31,6 +31,8 @@ class Ledger:
         self._renamed: dict[str, str] = {}
         self._file = file
         self._lock = threading.RLock()
+        self._writing = threading.Lock()
+        self._changes = self._written = 0
 
     def claim(self, urns: Iterable[str], new: str) -> Resource | None:
         """The old resource under the first of the URNs that the state has; it bears the URN `new` from now on."""
@@ -50,8 +52,8 @@ class Ledger:
         with self._lock:
             key = next(self._keys)
             self._operations[key] = Operation(kind, resource)
-            self.save()
-            return key
+        self.save()
+        return key
 
     def end(self, key: int, *, done: Resource | None = None, condemned: Resource | None = None) -> None:
         """Ends an operation: `done` is the resource as it is now, `condemned` an old copy that must still go."""
@@ -62,14 +64,14 @@ class Ledger:
                 self.condemned.append(replace(condemned, delete=True))
             if done is not None:
                 self.record(done)
-            self.save()
+        self.save()
 
     def leave_open(self, key: int) -> None:
         """The operation failed half-way: it stays in the state, for the next run to settle."""
         with self._lock:
             operation = self._operations.pop(key)
             self.unsettled[operation.resource.urn] = operation
-            self.save()
+        self.save()
 
     def record(self, resource: Resource) -> None:
         """The resource as it is now, without an operation; written with the next save."""
@@ -117,12 +119,13 @@ class Ledger:
             return frozenset(row.id for row in rows if row.type == type_ and row.id)
 
     def dependents(self, urns: set[str]) -> list[Resource]:
-        """Old resources that directly depend on one of the URNs through a property."""
+        """Old resources that directly depend on one of the URNs through a property, or are deleted with it."""
         with self._lock:
             return [
                 row
                 for row in self.old.values()
-                if any(urns & set(sources) for sources in row.property_dependencies.values())
+                if row.deleted_with in urns
+                or any(urns & set(sources) for sources in row.property_dependencies.values())
             ]
 
     def snapshot(self) -> Snapshot:
@@ -130,13 +133,27 @@ class Ledger:
         with self._lock:
             rest = [self._with_new_names(row) for row in self.old.values()]
             resources = [*self.new.values(), *rest, *self.condemned]
-            return Snapshot(in_order(resources), [*self.unsettled.values(), *self._operations.values()])
+            return Snapshot(
+                in_order(_without_missing(resources)), [*self.unsettled.values(), *self._operations.values()]
+            )
 
     def save(self) -> None:
-        """Writes the state, where there is a file."""
+        """Writes the state, where there is a file; returns when what the caller did before is on disk.
+
+        Never called with the lock held: whoever waits for the writer finds that one write served many.
+        """
+        if self._file is None:
+            return
         with self._lock:
-            if self._file is not None:
-                self._file.save(self.snapshot())
+            self._changes += 1
+            mine = self._changes
+        with self._writing:
+            if self._written >= mine:
+                return
+            with self._lock:
+                changes, snapshot = self._changes, self.snapshot()
+            self._file.save(snapshot)
+            self._written = changes
 
     def _with_new_names(self, row: Resource) -> Resource:
         names = self._renamed
@@ -146,12 +163,34 @@ class Ledger:
         return replace(
             row,
             parent=names.get(row.parent, row.parent),
+            deleted_with=names.get(row.deleted_with, row.deleted_with),
             provider=f"{names.get(provider, provider)}::{id_}" if provider else row.provider,
             dependencies=tuple(names.get(urn, urn) for urn in row.dependencies),
             property_dependencies={
                 key: tuple(names.get(urn, urn) for urn in urns) for key, urns in row.property_dependencies.items()
             },
         )
+
+
+def _without_missing(resources: list[Resource]) -> list[Resource]:
+    """The resources without links to what is gone, deleted behind our back or before what depends on it is made anew:
+    a state whose links lead nowhere is one that the Pulumi CLI refuses."""
+    known = {row.urn for row in resources}
+
+    def pruned(row: Resource) -> Resource:
+        if row.needs <= known:
+            return row
+        return replace(
+            row,
+            parent=row.parent if row.parent in known else "",
+            deleted_with=row.deleted_with if row.deleted_with in known else "",
+            dependencies=tuple(urn for urn in row.dependencies if urn in known),
+            property_dependencies={
+                name: tuple(urn for urn in urns if urn in known) for name, urns in row.property_dependencies.items()
+            },
+        )
+
+    return [pruned(row) for row in resources]
 
 
 def in_order(resources: list[Resource]) -> list[Resource]:
@@ -195,7 +234,12 @@ def in_parallel(
                     del waiting[index]
                     running[pool.submit(work, resources[index])] = index
             if not running:
-                break
+                if error is not None:
+                    break
+                # A circle: an old copy bears the URN of its successor, on which others depend now. It goes first.
+                index = max(waiting, key=lambda one: (resources[one].delete, one))
+                waiting[index].clear()
+                continue
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 index = running.pop(future)
@@ -204,6 +248,3 @@ def in_parallel(
                     needed.discard(index)
     if error is not None:
         raise error
-    if waiting:
-        names = ", ".join(sorted(resources[index].urn for index in waiting))
-        raise RuntimeError(f"These resources depend on each other in a circle: {names}")

@@ -14,8 +14,9 @@ from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from google.protobuf import empty_pb2
-from pulumi.runtime.proto import resource_pb2
+from pulumi.runtime.proto import provider_pb2, resource_pb2
 
+from localcloud.callbacks import Callbacks, bound
 from localcloud.errors import LocalcloudError, UnsupportedError
 from localcloud.project import Project
 from localcloud.values import UNKNOWN, Properties, decode, encode
@@ -26,18 +27,18 @@ FEATURES = (
     resource_pb2.RESOURCE_MONITOR_FEATURE_RESOURCE_REFERENCES,
     resource_pb2.RESOURCE_MONITOR_FEATURE_ALIAS_SPECS,
     resource_pb2.RESOURCE_MONITOR_FEATURE_DELETED_WITH,
-    # Announced so that a program that uses one is refused here, by type, name and line.
-    resource_pb2.RESOURCE_MONITOR_FEATURE_REPLACEMENT_TRIGGER,
-    resource_pb2.RESOURCE_MONITOR_FEATURE_REPLACE_WITH,
     resource_pb2.RESOURCE_MONITOR_FEATURE_TRANSFORMS,
     resource_pb2.RESOURCE_MONITOR_FEATURE_INVOKE_TRANSFORMS,
     resource_pb2.RESOURCE_MONITOR_FEATURE_RESOURCE_HOOKS,
+    # Announced so that a program that uses one where it cannot be honoured is refused here, by type, name and line.
+    resource_pb2.RESOURCE_MONITOR_FEATURE_REPLACEMENT_TRIGGER,
+    resource_pb2.RESOURCE_MONITOR_FEATURE_REPLACE_WITH,
     resource_pb2.RESOURCE_MONITOR_FEATURE_ERROR_HOOKS,
 )
-REFUSED_FIELDS = {
+REFUSED_FIELDS = {"packageRef": "parameterized packages"}
+# What a plan takes as it is, as nothing is replaced or migrated in one, and what `up` does not know how to honour.
+REFUSED_TO_APPLY = {
     "remote": "remote components (multi-language packages)",
-    "transforms": "transforms",
-    "packageRef": "parameterized packages",
     "replace_with": "replace_with",
     "envVarMappings": "env_var_mappings",
     "state_migrations": "state migrations",
@@ -50,6 +51,8 @@ class Registration:
 
     options: those that are not the default, by the names of Pulumi's state format (protect, ignoreChanges, …).
     aliases: URNs under which an older state may hold the resource.
+    hooks: names of the program's hooks by when they run (`BeforeCreate`, …).
+    remote: a component whose inside is made by a plugin in another language.
     source_file, source_line: where the program declares it; the file is absolute, or "" when unknown.
     """
 
@@ -64,6 +67,8 @@ class Registration:
     property_dependencies: dict[str, tuple[str, ...]] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
+    hooks: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    remote: bool = False
     source_file: str = ""
     source_line: int = 0
 
@@ -78,9 +83,13 @@ class Host(Protocol):
     """What a plan or an engine makes of a program's requests. Calls come from many threads at once.
 
     stopping: set once nothing new is to begin, by the first error or by Ctrl-C.
+    planning: nothing is ever applied, so that what only matters to `up` need not be honoured.
+    callbacks: the program's, set by the monitor.
     """
 
     stopping: threading.Event
+    planning: bool
+    callbacks: Callbacks
 
     def register(self, registration: Registration) -> tuple[str, Properties]:
         """The id ("" while unknown) and outputs of a resource that the program declares."""
@@ -107,6 +116,10 @@ class Monitor:
         self.project = project
         self.dry_run = dry_run
         self.error: BaseException | None = None
+        self.at_end: Callable[[], None] = lambda: None
+        self.callbacks = Callbacks(project, dry_run or host.planning)
+        host.callbacks = self.callbacks
+        self._component_providers: dict[str, dict[str, str]] = {}
         self._lock = threading.Lock()
         self._declared: dict[str, str] = {}
         self._aliases: dict[str, tuple[str, ...]] = {}
@@ -129,12 +142,15 @@ class Monitor:
 
     def RegisterResource(self, request: Any, context: Any = None) -> Any:  # noqa: N802 - protocol
         def act() -> Any:
-            registration = self._registration(request)
-            refuse_unsupported(request, registration)
+            made = self._with_provider(self.callbacks.transformed(request))
+            registration = self._registration(made)
+            refuse_unsupported(made, registration, planning=self.host.planning)
             self._claim(registration)
+            self.callbacks.inherit(registration.urn, made)
             id_, outputs = self.host.register(registration)
+            answered = registration.custom or registration.remote
             return resource_pb2.RegisterResourceResponse(
-                urn=registration.urn, id=id_, object=encode(outputs) if registration.custom else None
+                urn=registration.urn, id=id_, object=encode(outputs) if answered else None
             )
 
         return self._guarded(act, context)
@@ -154,10 +170,41 @@ class Monitor:
 
     def Invoke(self, request: Any, context: Any = None) -> Any:  # noqa: N802 - protocol
         def act() -> Any:
-            result = self.host.invoke(request.tok, decode(request.args), request.provider)
+            arguments, provider = self.callbacks.invoke_transformed(request.tok, request.args, request.provider)
+            result = self.host.invoke(request.tok, decode(arguments), provider)
             return resource_pb2.ResourceInvokeResponse(**{"return": encode(result)})
 
         return self._guarded(act, context)
+
+    def Call(self, request: Any, context: Any = None) -> Any:  # noqa: N802 - protocol
+        def act() -> Any:
+            if not self.host.planning:
+                raise UnsupportedError(
+                    f"{request.tok}: localcloud does not run the methods of components that a plugin makes; "
+                    "the Pulumi CLI does."
+                )
+            result = self.host.invoke(request.tok, decode(request.args), request.provider)
+            return provider_pb2.CallResponse(**{"return": encode(result)})
+
+        return self._guarded(act, context)
+
+    def RegisterStackTransform(self, request: Any, _context: Any = None) -> Any:  # noqa: N802 - protocol
+        self.callbacks.add_stack_transform(request)
+        return empty_pb2.Empty()
+
+    def RegisterStackInvokeTransform(self, request: Any, _context: Any = None) -> Any:  # noqa: N802 - protocol
+        self.callbacks.add_invoke_transform(request)
+        return empty_pb2.Empty()
+
+    def RegisterResourceHook(self, request: Any, context: Any = None) -> Any:  # noqa: N802 - protocol
+        def act() -> Any:
+            self.callbacks.add_hook(request)
+            return empty_pb2.Empty()
+
+        return self._guarded(act, context)
+
+    def RegisterErrorHook(self, _request: Any, _context: Any = None) -> Any:  # noqa: N802 - protocol
+        return empty_pb2.Empty()  # refused where a resource is bound to it and something may fail
 
     def RegisterResourceOutputs(self, request: Any, context: Any = None) -> Any:  # noqa: N802 - protocol
         def act() -> Any:
@@ -166,8 +213,15 @@ class Monitor:
 
         return self._guarded(act, context)
 
-    def SignalAndWaitForShutdown(self, _request: Any, _context: Any = None) -> Any:  # noqa: N802 - protocol
-        return empty_pb2.Empty()
+    def SignalAndWaitForShutdown(self, _request: Any, context: Any = None) -> Any:  # noqa: N802 - protocol
+        """The program has declared everything and stays alive for this call, so that hooks of deletions find it."""
+
+        def act() -> Any:
+            self.at_end()
+            self.callbacks.close()
+            return empty_pb2.Empty()
+
+        return self._guarded(act, context)
 
     def _refuse(self, what: str) -> Callable[[Any, Any], Any]:
         def refuse(_request: Any, context: Any = None) -> Any:
@@ -207,6 +261,18 @@ class Monitor:
                 f"{registration.where} is declared twice: its name is taken by the one of {first}. Rename one of them."
             )
 
+    def _with_provider(self, request: Any) -> Any:
+        """The request with the provider that a transform gave to a component above it, where it has none itself."""
+        with self._lock:
+            inherited = self._component_providers.get(request.parent, {})
+            if not request.custom:
+                urn = self._urn(request.parent, request.type, request.name)
+                self._component_providers[urn] = inherited | dict(request.providers)
+        package = request.type.partition(":")[0]
+        if request.custom and not request.provider and (found := inherited.get(package)):
+            request.provider = found
+        return request
+
     def _registration(self, request: Any) -> Registration:
         urn = self._urn(request.parent, request.type, request.name)
         position = request.sourcePosition
@@ -225,6 +291,8 @@ class Monitor:
             else {name: tuple(sorted(row.urns)) for name, row in sorted(request.propertyDependencies.items())},
             options={} if reading else options_of(request),
             aliases=() if reading else self._alias_urns(request),
+            hooks={} if reading else bound(request),
+            remote=False if reading else request.remote,
             source_file=unquote(urlsplit(position.uri).path),
             source_line=position.line,
         )
@@ -262,12 +330,7 @@ class Monitor:
 
 UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 REFUSED_CALLS = {
-    "Call": "methods of remote components",
     "ExistsResource": "the test whether a resource exists",
-    "RegisterStackTransform": "stack transforms",
-    "RegisterStackInvokeTransform": "invoke transforms",
-    "RegisterResourceHook": "resource hooks",
-    "RegisterErrorHook": "error hooks",
     "RegisterPackage": "parameterized packages",
 }
 
@@ -289,6 +352,7 @@ def options_of(request: Any) -> dict[str, Any]:
         "importID": request.importId,
         "customTimeouts": timeouts,
         "deletedWith": request.deletedWith,
+        "replaceWith": sorted(request.replace_with),
         "version": request.version,
         "pluginDownloadURL": request.pluginDownloadURL,
     }
@@ -305,13 +369,14 @@ def seconds(duration: str) -> float:
     return sum(float(number) * UNITS[unit] for number, unit in parts)
 
 
-def refuse_unsupported(request: Any, registration: Registration) -> None:
+def refuse_unsupported(request: Any, registration: Registration, *, planning: bool) -> None:
     """Raises UnsupportedError for a request that carries an option localcloud does not know how to honour."""
-    named = [what for name, what in REFUSED_FIELDS.items() if getattr(request, name)]
-    if request.HasField("replacement_trigger"):
+    refused = REFUSED_FIELDS if planning else REFUSED_FIELDS | REFUSED_TO_APPLY
+    named = [what for name, what in refused.items() if getattr(request, name)]
+    if not planning and request.HasField("replacement_trigger"):
         named.append("replacement_trigger")
-    if any(getattr(request.hooks, hook.name) for hook in request.hooks.DESCRIPTOR.fields):
-        named.append("resource hooks")
+    if not planning and request.hooks.on_error:
+        named.append("error hooks")
     if named:
         raise UnsupportedError(
             f"{registration.where} uses {' and '.join(named)}, which localcloud does not support; the Pulumi CLI does."

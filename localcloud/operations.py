@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from localcloud.callbacks import refuse_hooked
 from localcloud.engine import Engine
 from localcloud.errors import LocalcloudError
 from localcloud.events import Event
@@ -17,6 +18,7 @@ from localcloud.program import run
 from localcloud.project import Project
 from localcloud.providers import PROVIDER_PREFIX, ProviderFactory
 from localcloud.state import Resource, Snapshot, StateFile, lock
+from localcloud.targets import EVERYTHING, Selection, to_delete
 from localcloud.values import Properties
 
 CHANGES = ("create", "update", "replace", "delete")
@@ -28,12 +30,14 @@ class Result:
     """What a command did or, in a preview, would do.
 
     steps: how many of each step (same, create, update, replace, delete), components and providers left out.
-    gone, drifted: URNs that a refresh found missing or changed. outputs: the stack's, with marks.
+    gone, drifted: URNs that a refresh found missing or changed. others: URNs of components and providers that change.
+    outputs: the stack's, with marks.
     """
 
     steps: Counter[str] = field(default_factory=Counter)
     gone: list[str] = field(default_factory=list)
     drifted: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
     outputs: Properties = field(default_factory=dict)
     resources: list[Resource] = field(default_factory=list)
     seconds: float = 0.0
@@ -47,6 +51,8 @@ class Result:
         """Counts an event."""
         if event.kind == "done" and event.step != "read":
             self.steps[event.step] += 1
+        elif event.kind == "noted" and event.step in CHANGES:
+            self.others.append(event.urn)
         elif event.kind == "gone":
             self.gone.append(event.urn)
         elif event.kind == "drift":
@@ -66,7 +72,9 @@ class _Run:
         refresh: bool = False,
         parallel: int = 16,
         inspect: Inspect | None = None,
+        selection: Selection = EVERYTHING,
     ) -> None:
+        self.selection = selection
         self.file = StateFile(project.state_file, project.salt)
         self.snapshot = self.file.load()
         self.ledger = Ledger(self.snapshot, None if dry_run else self.file)
@@ -87,25 +95,46 @@ class _Run:
             refresh=refresh,
             parallel=parallel,
             inspect=inspect,
+            selection=selection,
         )
+        self.declared_before = frozenset(row.urn for row in self.snapshot.resources)
+        selection.check(self.declared_before, selection.replaces)
 
     def delete(self, rows: list[Resource]) -> None:
         """Deletes the rows, each after those that need it."""
-        urns = {row.urn for row in rows}
-        with_others = [row for row in rows if row.deleted_with in urns]
-        for row in with_others:
-            self.ledger.drop(row)
+        urns = {row.urn for row in rows if not row.retain_on_delete}
+        gone_with: dict[str, list[Resource]] = {}
+        for row in rows:
+            if row.deleted_with in urns:
+                gone_with.setdefault(row.deleted_with, []).append(row)
         rows = [row for row in rows if row.deleted_with not in urns]
         users: dict[str, set[int]] = {}
         for index, row in enumerate(rows):
             for urn in row.needs:
                 users.setdefault(urn, set()).add(index)
-        in_parallel(rows, lambda row: users.get(row.urn, ()), self.engine.delete, self.parallel)
+
+        def delete(row: Resource) -> None:
+            self.engine.delete(row)
+            others = gone_with.pop(row.urn, [])
+            while others:
+                other = others.pop()
+                self.engine.delete(other, gone_with=True)
+                others += gone_with.pop(other.urn, [])
+
+        in_parallel(rows, lambda row: users.get(row.urn, ()), delete, self.parallel)
+
+    def to_delete(self, rows: list[Resource]) -> list[Resource]:
+        """Those of the rows that the selection lets go, and no passed-over resource needs."""
+        every = self.ledger.snapshot().resources
+        known = self.declared_before | {row.urn for row in every} | self.engine.skipped
+        self.selection.check(known, (*self.selection.targets, *self.selection.excludes))
+        return to_delete(rows, every, self.selection, kept=self.engine.passed_over)
 
     def settle(self) -> None:
         """Finishes what an earlier run left open and nothing of this run took up."""
         for operation in list(self.ledger.unsettled.values()):
-            self.engine.abandon(operation)
+            if self.engine.chosen.takes(operation.resource):
+                self.engine.abandon(operation)
 
     def finish(self) -> Result:
         self.ledger.save()
@@ -126,6 +155,10 @@ def _stopping(run_: _Run) -> Iterator[None]:
         raise
 
 
+def _alone(project: Project, *, dry_run: bool) -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext() if dry_run else lock(project.lock_file)
+
+
 def up(
     project: Project,
     factories: Mapping[str, ProviderFactory],
@@ -135,12 +168,21 @@ def up(
     refresh: bool = False,
     parallel: int = 16,
     inspect: Inspect | None = None,
+    selection: Selection = EVERYTHING,
 ) -> Result:
     """Brings the stack to what the program declares."""
     with lock(project.lock_file):
-        return _deploy(
-            project, factories, on_event, log, dry_run=False, refresh=refresh, parallel=parallel, inspect=inspect
+        this = _Run(
+            project,
+            factories,
+            on_event,
+            dry_run=False,
+            refresh=refresh,
+            parallel=parallel,
+            inspect=inspect,
+            selection=selection,
         )
+        return _deploy(this, project, log)
 
 
 def preview(
@@ -152,40 +194,54 @@ def preview(
     refresh: bool = False,
     parallel: int = 16,
     inspect: Inspect | None = None,
+    selection: Selection = EVERYTHING,
 ) -> Result:
     """What `up` would do. Changes neither the cloud nor the state."""
-    return _deploy(project, factories, on_event, log, dry_run=True, refresh=refresh, parallel=parallel, inspect=inspect)
+    this = _Run(
+        project,
+        factories,
+        on_event,
+        dry_run=True,
+        refresh=refresh,
+        parallel=parallel,
+        inspect=inspect,
+        selection=selection,
+    )
+    return _deploy(this, project, log)
 
 
-def _deploy(
-    project: Project,
-    factories: Mapping[str, ProviderFactory],
-    on_event: OnEvent,
-    log: Callable[[str, str], None],
-    *,
-    dry_run: bool,
-    refresh: bool,
-    parallel: int,
-    inspect: Inspect | None,
-) -> Result:
-    this = _Run(project, factories, on_event, dry_run=dry_run, refresh=refresh, parallel=parallel, inspect=inspect)
+def _deploy(this: _Run, project: Project, log: Callable[[str, str], None]) -> Result:
     with _stopping(this):
-        run(Monitor(this.engine, project, dry_run=dry_run), log)
-        this.engine.stopping.clear()
-        this.settle()
-        undeclared = list(this.ledger.old.values())
-        _refuse_protected(undeclared, "is no longer declared by the program")
-        this.delete([*this.ledger.condemned, *undeclared])
+        monitor = Monitor(this.engine, project, dry_run=this.engine.dry_run)
+
+        def let_go() -> None:  # while the program lives: it has the hooks of deletions
+            this.settle()
+            undeclared = [row for row in this.ledger.old.values() if row.urn not in this.engine.passed_over]
+            going = this.to_delete([*this.ledger.condemned, *undeclared])
+            if this.engine.refresh:  # what the program declares was asked for as it was declared
+                going = [fresh for row in going if (fresh := row if _untold(row) else this.engine.refreshed(row))]
+            _refuse_protected(going, "is no longer declared by the program")
+            this.delete(going)
+
+        monitor.at_end = let_go
+        run(monitor, log)
         return this.finish()
 
 
 def refresh(
-    project: Project, factories: Mapping[str, ProviderFactory], on_event: OnEvent, *, parallel: int = 16
+    project: Project,
+    factories: Mapping[str, ProviderFactory],
+    on_event: OnEvent,
+    *,
+    parallel: int = 16,
+    selection: Selection = EVERYTHING,
+    dry_run: bool = False,
 ) -> Result:
-    """Brings the state to what the cloud reports; changes no cloud."""
-    with lock(project.lock_file):
-        this = _Run(project, factories, on_event, dry_run=False, parallel=parallel)
+    """Brings the state to what the cloud reports; changes no cloud. With dry_run, no state either."""
+    with _alone(project, dry_run=dry_run):
+        this = _Run(project, factories, on_event, dry_run=dry_run, parallel=parallel, selection=selection)
         with _stopping(this):
+            selection.check(this.declared_before, (*selection.targets, *selection.excludes))
             _refresh(this)
             this.engine.stack_outputs = outputs_of(this.snapshot)
             return this.finish()
@@ -193,17 +249,23 @@ def refresh(
 
 def _refresh(this: _Run) -> None:
     for operation in list(this.ledger.unsettled.values()):
-        if operation.kind == "creating":
+        if operation.kind == "creating" and this.engine.chosen.takes(operation.resource):
             this.engine.abandon(operation)
 
     def one(row: Resource) -> None:
-        if row.custom and not row.type.startswith(PROVIDER_PREFIX):
+        if not _untold(row):
             fresh = this.engine.refreshed(row)
             if fresh is not None and not row.delete:
                 this.ledger.old[row.urn] = fresh
         this.ledger.settle(row.urn)
 
-    in_parallel([*this.ledger.old.values(), *this.ledger.condemned], lambda _row: (), one, this.parallel)
+    rows = [row for row in (*this.ledger.old.values(), *this.ledger.condemned) if this.engine.chosen.takes(row)]
+    in_parallel(rows, lambda _row: (), one, this.parallel)
+
+
+def _untold(row: Resource) -> bool:
+    """Whether no provider is to be asked about the row: components and providers."""
+    return not row.custom or row.type.startswith(PROVIDER_PREFIX)
 
 
 def destroy(
@@ -213,21 +275,25 @@ def destroy(
     *,
     refresh: bool = False,
     parallel: int = 16,
+    selection: Selection = EVERYTHING,
+    dry_run: bool = False,
 ) -> Result:
-    """Deletes every resource of the stack; refuses before the first one if some resource is protected."""
-    with lock(project.lock_file):
-        this = _Run(project, factories, on_event, dry_run=False, parallel=parallel)
+    """Deletes every resource of the stack; refuses before the first one if some resource is protected. With dry_run,
+    only tells."""
+    with _alone(project, dry_run=dry_run):
+        this = _Run(project, factories, on_event, dry_run=dry_run, parallel=parallel, selection=selection)
         with _stopping(this):
-            _refuse_protected(list(this.ledger.old.values()), "would be destroyed")
+            refuse_hooked(this.ledger.old.values())
             if refresh:
                 _refresh(this)
+            _refuse_protected(this.to_delete(list(this.ledger.old.values())), "would be destroyed")
             this.settle()
-            this.delete([*this.ledger.condemned, *this.ledger.old.values()])
+            this.delete(this.to_delete([*this.ledger.condemned, *this.ledger.old.values()]))
             return this.finish()
 
 
 def _refuse_protected(rows: list[Resource], why: str) -> None:
-    protected = [row for row in rows if row.protect and not row.retain_on_delete]
+    protected = [row for row in rows if row.protect and not row.delete]
     if protected:
         names = ", ".join(f"{row.type} {row.name!r}" for row in protected[:5])
         more = f" and {len(protected) - 5} more" if len(protected) > 5 else ""

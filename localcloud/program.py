@@ -29,6 +29,8 @@ from localcloud.project import Project
 
 # One thread waits for each resource under way; a callback of the SDK's that needs one must still find one free.
 THREADS = 256
+FRAMES = 25  # looked through for the program's own line
+PLACE = "_localcloud_place"
 
 
 class EngineLog:
@@ -105,6 +107,43 @@ def _aliases_as_they_are() -> Iterator[None]:
         setattr(pulumi_sdk_resource, "collapse_alias_to_urn", told)  # noqa: B010 - an import there
 
 
+@contextlib.contextmanager
+def _places_of_applies(project: Project) -> Iterator[None]:
+    """Notes on an error in an `apply` the line of the program that asked for it: for `thing.items["key"]` the SDK does,
+    and no frame of the error's own stack is the program's."""
+    told = pulumi.Output.apply
+    root = f"{project.root}{os.sep}"
+
+    def apply(self: Any, func: Callable[[Any], Any], *rest: Any, **named: Any) -> Any:
+        frame, place = sys._getframe(1), ("", 0)
+        for _ in range(FRAMES):
+            name = frame.f_code.co_filename
+            if name.startswith(root) and "site-packages" not in name:
+                place = (name, frame.f_lineno)
+                break
+            if frame.f_back is None:
+                break
+            frame = frame.f_back
+        if not place[0]:
+            return told(self, func, *rest, **named)
+
+        def noted(value: Any) -> Any:
+            try:
+                return func(value)
+            except Exception as error:
+                if not hasattr(error, PLACE):
+                    setattr(error, PLACE, place)
+                raise
+
+        return told(self, noted, *rest, **named)
+
+    setattr(pulumi.Output, "apply", apply)  # noqa: B010 - mypy takes no assignment to a method
+    try:
+        yield
+    finally:
+        setattr(pulumi.Output, "apply", told)  # noqa: B010 - as above
+
+
 def _is_ours(file: Path, project: Project) -> bool:
     """Whether a file is the project's own: no installed package, and not what runs the program."""
     if not file.is_relative_to(project.root) or file.is_relative_to(Path(__file__).parent):
@@ -124,12 +163,13 @@ def run(monitor: Monitor, log: Callable[[str, str], None], arguments: Sequence[s
     """
     project = monitor.project
     pulumi_settings.reset_options(project=project.name, stack=project.stack, preview=monitor.dry_run)
+    monitor.callbacks.log = lambda severity, message: log(severity, project.masked(message))
     pulumi_settings.configure(
         pulumi_settings.Settings(
             project=project.name,
             stack=project.stack,
             monitor=monitor,
-            engine=EngineLog(lambda severity, message: log(severity, project.masked(message))),
+            engine=EngineLog(monitor.callbacks.log),
             dry_run=monitor.dry_run,
             organization="organization",
             root_directory=str(project.root),
@@ -141,7 +181,7 @@ def run(monitor: Monitor, log: Callable[[str, str], None], arguments: Sequence[s
     sys.path.insert(0, str(project.main))
     sys.argv = [str(project.main), *arguments]
     try:
-        with _prints_aside(), _sources_in_project(project), _aliases_as_they_are():
+        with _prints_aside(), _sources_in_project(project), _places_of_applies(project), _aliases_as_they_are():
             _run_in_loop(monitor)
     finally:
         os.chdir(before[0])
@@ -166,6 +206,7 @@ def _run_in_loop(monitor: Monitor) -> None:
     finally:
         monitor.host.stopping.set()
         executor.shutdown(wait=True, cancel_futures=True)  # steps under way end and are written down
+        monitor.callbacks.close()
         for task in asyncio.all_tasks(loop):
             task.cancel()
         loop.run_until_complete(asyncio.sleep(0))
@@ -179,6 +220,12 @@ def _program(main: Path) -> None:
     runpy.run_path(str(source if source.is_file() else main), run_name="__main__")
 
 
+def _of_the_environment(error: KeyError) -> bool:
+    """Whether it was `os.environ[...]` that raised."""
+    steps = traceback.extract_tb(error.__traceback__)
+    return bool(steps) and steps[-1].name == "__getitem__" and steps[-1].filename in (os.__file__, "<frozen os>")
+
+
 def _program_error(error: BaseException, project: Project) -> LocalcloudError:
     """The error as a sentence with the innermost line that belongs to the project."""
     place = ""
@@ -188,11 +235,15 @@ def _program_error(error: BaseException, project: Project) -> LocalcloudError:
         if _is_ours(file, project):
             place = f" ({file.relative_to(project.root)}:{step.tb_lineno})"
         step = step.tb_next
+    if not place and (asked := getattr(error, PLACE, None)):
+        place = f" ({Path(asked[0]).relative_to(project.root)}:{asked[1]})"
     if isinstance(error, LocalcloudError):
         return error
     if isinstance(error, pulumi.RunError):
         return ProgramError(project.masked(f"{error}"))
     text = str(error) or "no message"
+    if isinstance(error, KeyError) and _of_the_environment(error):
+        text = f"the environment variable {text} is not set. Set it for this command, as the program reads it"
     if isinstance(error, SyntaxError) and error.filename:
         text, file = error.msg, Path(error.filename)
         place = f" ({file.relative_to(project.root) if _is_ours(file, project) else file}:{error.lineno})"

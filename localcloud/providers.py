@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, cast
 
+from localcloud import dynamic
 from localcloud.errors import LocalcloudError, UnsupportedError
 from localcloud.ledger import Ledger
 from localcloud.monitor import Registration
 from localcloud.project import Project
+from localcloud.references import References
 from localcloud.state import Resource
 from localcloud.values import Properties, plain
 
@@ -51,10 +53,18 @@ class Providers:
 
     def __init__(self, ledger: Ledger, factories: Mapping[str, ProviderFactory], project: Project) -> None:
         self._ledger = ledger
-        self._factories = factories
+        built_in: dict[str, ProviderFactory] = {
+            "pulumi": lambda _inputs: cast("Provider", References(project)),
+            dynamic.PACKAGE: lambda _inputs: dynamic.Dynamic(project, self._rows),
+        }
+        self._factories = built_in | dict(factories)
         self._project = project
         self._made: dict[str, Provider] = {}
         self._lock = threading.RLock()
+
+    def _rows(self) -> list[Resource]:
+        ledger = self._ledger
+        return [*ledger.new.values(), *ledger.old.values(), *ledger.condemned]
 
     def configure(self, reference: str, inputs: Properties) -> Provider:
         package = reference.split("::")[2].rpartition("$")[2].removeprefix(PROVIDER_PREFIX)

@@ -19,6 +19,8 @@ from enum import Enum
 from functools import cache
 from typing import Any
 
+import pulumi
+import pulumi.dynamic
 from pulumi import _types
 from pulumi.runtime import rpc
 
@@ -81,6 +83,14 @@ def function_result(token: str) -> type | None:
 
 
 @cache
+def method_result(token: str) -> type | None:
+    """The result class of a component's method, `package:module:Class/method`; None if the SDK has none."""
+    owner, _, method = token.rpartition("/")
+    found = getattr(resource_class(owner), f"{method[:1].upper()}{method[1:]}Result", None)
+    return found if isinstance(found, type) else None
+
+
+@cache
 def properties(cls: type) -> tuple[Property, ...]:
     """The output properties of a resource class, a result class or a nested output class."""
     hints = _types._raw_return_hints(cls)
@@ -113,6 +123,19 @@ def is_object(kind: Any) -> bool:
     return isinstance(kind, type) and _types.is_output_type(kind)
 
 
+def resource_token(kind: Any) -> str | None:
+    """The type token of a resource class, or of the items of a list of them; None for any other type."""
+    inner = typing.get_args(kind)[:1] if typing.get_origin(kind) is not None else (kind,)
+    cls = _unwrap(inner[0])[0] if inner else None
+    is_one = isinstance(cls, type) and issubclass(cls, pulumi.CustomResource)
+    return getattr(cls, "pulumi_type", None) if is_one else None
+
+
+def is_component(cls: type | None) -> bool:
+    """Whether a resource class is a component, made by a plugin in another language."""
+    return cls is not None and issubclass(cls, pulumi.ComponentResource)
+
+
 def enum_of(hint: Any) -> type[Enum] | None:
     """The first enumeration inside a type annotation, or None."""
     if isinstance(hint, type) and issubclass(hint, Enum):
@@ -141,6 +164,25 @@ def classes(package_name: str, module: str) -> Iterator[tuple[str, str]]:
     for found in _modules(package_name):
         if found["mod"] == module:
             yield from found["classes"].items()
+
+
+def dynamic_hints(token: str) -> dict[str, Any]:
+    """The types that the program's own classes of a dynamic resource type give to their outputs, by name."""
+    hints: dict[str, Any] = {}
+    waiting = list(pulumi.dynamic.Resource.__subclasses__())
+    while waiting:
+        cls = waiting.pop()
+        waiting += cls.__subclasses__()
+        if token == f"pulumi-python:{cls._resource_type_name}":
+            for name, hint in vars(cls).get("__annotations__", {}).items():
+                told = re.fullmatch(r"(?:\w+\.)*Output\[(\w+)\]", hint if isinstance(hint, str) else _written(hint))
+                hints[name] = {"str": str, "int": int, "float": float, "bool": bool}.get(told[1] if told else "", Any)
+    return hints
+
+
+def _written(hint: Any) -> str:
+    inner = typing.get_args(hint)
+    return f"Output[{getattr(inner[0], '__name__', '')}]" if inner else ""
 
 
 def camel(name: str) -> str:
@@ -225,13 +267,17 @@ __all__ = [
     "UnknownTypeError",
     "camel",
     "classes",
+    "dynamic_hints",
     "enum_of",
     "function_result",
     "import_examples",
     "import_property",
     "inputs",
+    "is_component",
     "is_object",
+    "method_result",
     "package",
     "properties",
     "resource_class",
+    "resource_token",
 ]

@@ -13,18 +13,21 @@ import json
 import os
 import platform
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from localcloud import history
 from localcloud.errors import LocalcloudError
-from localcloud.files import write_private
+from localcloud.files import remove_drafts, write_private
 from localcloud.secrets import Passphrase, new_salt, passphrase
 from localcloud.values import SECRET, SIGNATURE, Properties, Secret
 
 VERSION = 3
+URN_PARTS = 3  # `::` between stack, project, types and name
 
 # attribute → the state's key, for what is written only when it is not empty
 FIELDS = {
@@ -113,7 +116,8 @@ class StateFile:
         self.path = path
         self._salt = salt
         self._keys: Passphrase | None = None
-        self._written: dict[int, tuple[Resource, dict[str, Any]]] = {}
+        self._written: dict[int, tuple[Resource, dict[str, Any], str]] = {}
+        self._saved = False
         self._extra: dict[str, Any] = {}
 
     def load(self) -> Snapshot:
@@ -122,13 +126,20 @@ class StateFile:
             text = self.path.read_text(encoding="utf-8")
         except FileNotFoundError:
             return Snapshot()
+        except (OSError, UnicodeDecodeError) as error:
+            raise LocalcloudError(self._unreadable(error)) from error
         try:
-            return self.parse(json.loads(text))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise LocalcloudError(
-                f"The state {self.path} cannot be read ({type(error).__name__}: {error}). "
-                f"Put a good one in its place with `python -m localcloud import`, or move it away to begin anew."
-            ) from error
+            return verified(self.parse(json.loads(text)))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise LocalcloudError(self._unreadable(error)) from error
+
+    def _unreadable(self, error: Exception) -> str:
+        what = f"The state {self.path} cannot be read ({type(error).__name__}: {error}). "
+        if kept := history.kept(self.path):
+            return what + (
+                f"`python -m localcloud restore` puts the one of {kept[-1].stem} in its place; {len(kept)} are kept."
+            )
+        return what + "Put a good one in its place with `python -m localcloud import`, or move it away to begin anew."
 
     def parse(self, document: dict[str, Any]) -> Snapshot:
         """The snapshot of a document in the format of `pulumi stack export`."""
@@ -163,20 +174,47 @@ class StateFile:
             {"resource": self._row(operation.resource, show_secrets=show_secrets), "type": operation.kind}
             for operation in snapshot.operations
         ]
-        time = _now()
-        deployment: dict[str, Any] = {
-            "manifest": {"time": time, "magic": "", "version": ""},
-            **({"secrets_providers": {"type": "passphrase", "state": {"salt": self._salt}}} if self._salt else {}),
-            "resources": rows,
-            **self._extra,
-        }
+        deployment = {**self._head(), "resources": rows}
         if pending:
             deployment["pending_operations"] = pending
         return {"version": VERSION, "deployment": deployment}
 
+    def _head(self) -> dict[str, Any]:
+        """What stands before the resources; render them first, as the first secret makes the salt."""
+        secrets = {"secrets_providers": {"type": "passphrase", "state": {"salt": self._salt}}} if self._salt else {}
+        return {"manifest": {"time": _now(), "magic": "", "version": ""}, **secrets, **self._extra}
+
     def save(self, snapshot: Snapshot) -> None:
-        """Replaces the file in one step, so that a reader or a kill finds the old state or the new, never a part."""
-        write_private(self.path, json.dumps(self.render(snapshot), indent=1).encode())
+        """Replaces the file in one step, so that a reader or a kill finds the old state or the new, never a part.
+
+        The first save of a run keeps the state that was there before (history.py). A disk that takes no more raises
+        LocalcloudError, and the old state stays.
+        """
+        try:
+            if not self._saved:
+                history.keep(self.path)
+            self._saved = True
+            write_private(self.path, self._text(snapshot).encode())
+        except OSError as error:
+            raise LocalcloudError(
+                f"The state {self.path} cannot be written: {error.strerror}. It stays as it was last saved, with what "
+                "was under way. Once there is room to write, the same command goes on from there."
+            ) from error
+
+    def _text(self, snapshot: Snapshot) -> str:
+        """The document that `render` gives, a resource a line; what did not change since the last save is at hand."""
+        rows = ",\n".join(self._line(resource) for resource in snapshot.resources)
+        pending = ",\n".join(
+            f'{{"type": {json.dumps(operation.kind)}, "resource": {self._line(operation.resource)}}}'
+            for operation in snapshot.operations
+        )
+        head = json.dumps(self._head())[1:-1]
+        more = f',\n"pending_operations": [\n{pending}\n]' if pending else ""
+        return f'{{"version": {VERSION}, "deployment": {{{head},\n"resources": [\n{rows}\n]{more}}}}}\n'
+
+    def _line(self, resource: Resource) -> str:
+        self._row(resource, show_secrets=False)
+        return self._written[id(resource)][2]
 
     def salt(self) -> str:
         """The passphrase's salt, made when the first secret is written."""
@@ -228,7 +266,7 @@ class StateFile:
                 row[key] = list(value) if isinstance(value, tuple) else value
         row.update(resource.extra)
         if not show_secrets:
-            self._written[id(resource)] = (resource, row)  # holds the resource, so that its id stays its own
+            self._written[id(resource)] = (resource, row, json.dumps(row))  # holds it, so that its id stays its own
         return row
 
     def _close(self, value: Any, show_secrets: bool) -> Any:
@@ -259,6 +297,23 @@ def _has_ciphertext(value: Any) -> bool:
     return isinstance(value, list) and any(_has_ciphertext(item) for item in value)
 
 
+def verified(snapshot: Snapshot) -> Snapshot:
+    """The snapshot, if it is one that a run may leave; else ValueError says what stands twice or is not there.
+
+    The rules of the CLI's Snapshot.VerifyIntegrity, but for the order of the rows, which any save puts right.
+    """
+    living = Counter(row.urn for row in snapshot.resources if not row.delete)
+    if twice := [urn for urn, count in living.items() if count > 1]:
+        raise ValueError(f"{twice[0]} stands there {living[twice[0]]} times")
+    known = {row.urn for row in snapshot.resources}
+    for row in snapshot.resources:
+        if not row.urn.startswith("urn:pulumi:") or row.urn.count("::") < URN_PARTS:
+            raise ValueError(f"{row.urn!r} is no URN")
+        if missing := sorted(row.needs - known - {row.deleted_with}):
+            raise ValueError(f"{row.urn} needs {missing[0]}, which is not there")
+    return snapshot
+
+
 def _now() -> str:
     return datetime.now(UTC).isoformat().replace("+00:00", "Z")
 
@@ -272,8 +327,12 @@ def touched(resource: Resource, *, new: bool) -> Resource:
 @contextlib.contextmanager
 def lock(path: Path) -> Iterator[None]:
     """One writer of a state at a time. The lock goes with its process; who holds it stands in the file."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as file:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        opened = path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise LocalcloudError(f"The lock {path} cannot be had: {error.strerror}. Its folder must be yours.") from error
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -287,6 +346,7 @@ def lock(path: Path) -> Iterator[None]:
         command = " ".join(Path(word).name for word in sys.argv[:2])
         file.write(f"process {os.getpid()} ({command}) of {getpass.getuser()} on {platform.node()}, since {_now()}")
         file.flush()
+        remove_drafts(path.with_suffix(".json"))
         yield
         file.seek(0)
         file.truncate()

@@ -13,7 +13,7 @@ import re
 import typing
 from typing import Any, NamedTuple
 
-from localcloud import forms, policy_document, sdk
+from localcloud import dynamic, forms, policy_document, references, sdk
 from localcloud.identifiers import Context, Subject, data, is_marked, kebab, plural
 from localcloud.values import RESOURCE, SIGNATURE, UNKNOWN, Properties, Secret, has_secret, has_unknown, reveal, walk
 
@@ -50,6 +50,8 @@ def outputs(
     """
     if token == "pulumi:pulumi:StackReference":  # noqa: S105 - a type token
         return _stack_reference(inputs, context, id_ or name)
+    if token.startswith(dynamic.PREFIX):
+        return _dynamic(token, name, urn, inputs, id_)
     if token.startswith(sdk.BUILT_IN):
         return Synthetic(id_ or forms.text(urn, "uuid") or "", dict(inputs), frozenset())
     cls = sdk.resource_class(token)
@@ -63,17 +65,21 @@ def outputs(
 
 
 def invoke(token: str, args: Properties, result_type: type | None, context: Context) -> Properties:
-    """The result of a provider's function. `result_type` is the SDK's result class where the caller knows it.
+    """The result of a provider's function, or of a component's method (`package:module:Class/method`).
+
+    `result_type` is the SDK's result class where the caller knows it.
 
     Raises sdk.UnknownTypeError for a function that no installed SDK knows.
     """
     if token in RENDERED:
         return policy_document.document(args)
-    cls = result_type or sdk.function_result(token)
+    method = "/" in token.rpartition(":")[2]
+    cls = result_type or (sdk.method_result(token) if method else sdk.function_result(token))
     seed = f"{token} {json.dumps(_comparable(args), sort_keys=True)}"
     name = re.sub(r"^(get|list)", "", token.rsplit(":", 1)[-1])
     answer = _Answer(Subject(token, cls, name, seed, args, context, looked_up=True), reading=False)
-    return {**args, **{prop.name: answer.property(prop) for prop in (sdk.properties(cls) if cls else ())}}
+    given = {} if method else args
+    return {**given, **{prop.name: answer.property(prop) for prop in (sdk.properties(cls) if cls else ())}}
 
 
 def _stack_reference(inputs: Properties, context: Context, stack: str) -> Synthetic:
@@ -81,8 +87,32 @@ def _stack_reference(inputs: Properties, context: Context, stack: str) -> Synthe
     known = context.references.get(str(name))
     if known is None:
         return Synthetic(stack, {"name": name, "outputs": UNKNOWN, "secretOutputNames": UNKNOWN}, frozenset())
-    secret = [key for key, value in known.items() if has_secret(value)]
-    return Synthetic(stack, {"name": name, "outputs": known, "secretOutputNames": secret}, frozenset())
+    return Synthetic(stack, references.answer(str(name), known), frozenset())
+
+
+def _dynamic(token: str, name: str, urn: str, inputs: Properties, id_: str | None) -> Synthetic:
+    """A dynamic resource: the outputs that its class declares (`size: Output[int]`), typed as it says.
+
+    None of the program's create is run: a plan makes nothing.
+    """
+    hints = sdk.dynamic_hints(token)
+    found: Properties = dict(inputs)
+    made = {key for key, kind in hints.items() if inputs.get(key) is None and kind in _SCALARS}
+    for key in hints.keys() - {"id", "urn"}:
+        if inputs.get(key) is None:
+            found[key] = _SCALARS[hints[key]](f"{urn} {key}", name, key) if key in made else UNKNOWN
+    return Synthetic(id_ or forms.text(urn, "uuid") or "", found, frozenset(made))
+
+
+_SCALARS: dict[Any, Any] = {
+    str: lambda seed, name, key: (
+        forms.from_name(key, lambda atom: forms.slug(name) if atom in ("name", "slug") else forms.text(seed, atom))
+        or f"{forms.slug(name)}-{forms.text(seed, 'hex:8')}"
+    ),
+    int: lambda _seed, _name, _key: 1,
+    float: lambda _seed, _name, _key: 1.0,
+    bool: lambda _seed, _name, _key: False,
+}
 
 
 class _Answer:
@@ -94,10 +124,12 @@ class _Answer:
         self.reading = reading
         self.made: set[str] = set()
 
-    def property(self, prop: sdk.Property) -> Any:
+    def property(self, prop: sdk.Property) -> Any:  # noqa: PLR0911 - one return for each source of a value
         """The value of a top-level property: the input completed, or made up; None if it is not set."""
         subject = self.subject
         given = subject.inputs.get(prop.name)
+        if (token := sdk.resource_token(prop.kind)) is not None and not _refers(given):
+            return self._inside(token, prop)
         if given is not None:
             return self._completed(given, prop.kind, prop.name, 0)
         if prop.name in TAGS:
@@ -110,6 +142,21 @@ class _Answer:
         if settable and prop.name.endswith("Prefix") and prop.name[:-6] in subject.settable:
             return None
         return self._made_up(prop.kind, prop.name, prop.doc, settable=settable, depth=0)
+
+    def _inside(self, token: str, prop: sdk.Property) -> Any:
+        """References to what is inside of a component that a plugin makes: one resource, or a list of three."""
+        project, stack, chain, name = self.subject.seed.removeprefix("urn:pulumi:").split("::")
+        several = typing.get_origin(prop.kind) in (list, collections.abc.Sequence)
+        made = [
+            {
+                SIGNATURE: RESOURCE,
+                "urn": f"urn:pulumi:{project}::{stack}::{chain}${token}::{name}-{prop.name}{n or ''}",
+                "id": forms.text(f"{self.subject.seed} {prop.name} {n}", "hex:17"),
+            }
+            for n in range((6 if sdk.is_component(self.subject.cls) else 3) if several else 1)
+        ]
+        self._record(prop.name, made if several else made[0])
+        return made if several else made[0]
 
     def _named(self, prop: sdk.Property) -> Any:
         """A top-level property that names the resource, or that is known by name."""
@@ -220,10 +267,11 @@ class _Answer:
         # Azure reports in such lists what else refers to a resource; a new one has none.
         if sdk.is_object(kind) and (settable or depth >= DEPTH - 1 or self.cloud == "azure-native"):
             return []
-        several = self.subject.looked_up and depth == 0 and not sdk.is_object(kind)
+        whole = self.subject.looked_up or sdk.is_component(self.subject.cls)
+        several = whole and depth == 0 and not sdk.is_object(kind)
         items = [
             self._made_up(kind, f"{path}[{n}]", doc, settable=settable, depth=depth + 1)
-            for n in range(3 if several else 1)
+            for n in range((6 if sdk.is_component(self.subject.cls) else 3) if several else 1)
         ]
         return [item for item in items if item not in (None, "")]
 
@@ -301,6 +349,11 @@ def _coerced(value: Any, kind: Any) -> Any:
     if kind in (int, float) and isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d+)?", value):
         return int(value) if kind is int and value.lstrip("-").isdigit() else float(value)
     return value == "true" if kind is bool and value in ("true", "false") else value
+
+
+def _refers(given: Any) -> bool:
+    """Whether an input is a resource, or a list of resources."""
+    return is_marked(given) or (isinstance(given, list) and all(is_marked(item) for item in given))
 
 
 def _item_kind(kind: Any) -> Any:

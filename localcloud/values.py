@@ -30,6 +30,9 @@ class _Unknown:
     def __repr__(self) -> str:
         return "<unknown>"
 
+    def __reduce__(self) -> str:
+        return "UNKNOWN"  # a copy is the same one: whoever tests for it uses `is`
+
     def __bool__(self) -> bool:
         raise TypeError("an unknown value has no truth; test for it with `is UNKNOWN`")
 

@@ -39,6 +39,7 @@ TARGETS = [
     "build-image",
     "push-image",
     "bench-up",
+    "crash-matrix",
     "clean",
 ]
 

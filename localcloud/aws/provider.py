@@ -77,7 +77,10 @@ class Provider:
         return checked
 
     def diff(self, token: str, old_inputs: Properties, new_inputs: Properties) -> Diff:
-        """What differs in meaning between two checked sets of inputs; a value that is not known yet differs."""
+        """What differs in meaning between two checked sets of inputs; a value that is not known yet differs.
+
+        `delete_before_replace` is told also where nothing here replaces: options and users can ask for a replacement.
+        """
         kind = _kind(token)
         old, new = {**kind.defaults, **old_inputs}, {**kind.defaults, **new_inputs}
         names = tuple(
@@ -87,7 +90,7 @@ class Provider:
         )
         replaces = tuple(name for name in names if kind.update is None or name in _replacing(kind))
         same_name = kind.name_input is not None and kind.name_input not in names
-        return Diff(names, replaces, bool(replaces) and (kind.delete_before_replace or same_name))
+        return Diff(names, replaces, kind.delete_before_replace or same_name)
 
     def create(self, token: str, urn: str, inputs: Properties) -> str:
         """Makes the resource of some checked, plain inputs and returns its id.

@@ -159,10 +159,10 @@ class World:
         self.cloud.calls.clear()
         return operations.destroy(self.project(), self.factories(), self.note, **options)
 
-    def refresh(self) -> operations.Result:
+    def refresh(self, **options: Any) -> operations.Result:
         self.events.clear()
         self.cloud.calls.clear()
-        return operations.refresh(self.project(), self.factories(), self.note)
+        return operations.refresh(self.project(), self.factories(), self.note, **options)
 
     def steps(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}

@@ -24,6 +24,7 @@ import pytest
 from pulumi.runtime.proto import engine_pb2_grpc, resource_pb2_grpc
 
 from localcloud import synthetic
+from localcloud.callbacks import Callbacks
 from localcloud.monitor import STACK_TYPE, Monitor, Registration
 from localcloud.program import EngineLog
 from localcloud.project import Project, load
@@ -45,6 +46,8 @@ class Preview:
     registrations: dict[str, Registration] = field(default_factory=dict)
     exports: Properties = field(default_factory=dict)
     stopping: threading.Event = field(default_factory=threading.Event)
+    planning: bool = False
+    callbacks: Callbacks = field(init=False)
 
     def register(self, registration: Registration) -> tuple[str, Properties]:
         self.registrations[registration.urn] = registration

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localcloud.diff import ignoring, lines, matching, same, shown, steps_of
+from localcloud.diff import ignoring, lines, replacing, same, shown, steps_of
 from localcloud.values import UNKNOWN, Secret
 
 
@@ -47,10 +47,23 @@ def test_ignoring_leaves_its_arguments_alone() -> None:
     assert (new, old) == ({"a": {"b": 2}}, {"a": {"b": 1}})
 
 
-def test_replace_on_changes_matches_the_property_that_the_path_begins_with() -> None:
-    assert matching(("a", "b"), ["a.x"]) == ("a",)
-    assert matching(("a", "b"), ["*"]) == ("a", "b")
-    assert matching(("a", "b"), ["c"]) == ()
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("a", ("a",)),
+        ("a.x", ("a",)),
+        ("a.y", ()),
+        ("b[*].z", ("b",)),
+        ("b[0].z", ()),
+        ("b[1].z", ("b",)),
+        ("*", ("a", "b")),
+        ("c", ()),
+    ],
+)
+def test_replace_on_changes_is_about_what_changes_under_its_path(path: str, names: tuple[str, ...]) -> None:
+    old = {"a": {"x": 1, "y": 1}, "b": [{"z": 1}], "c": 1}
+    new = {"a": {"x": 2, "y": 1}, "b": [{"z": 1}, {"z": 2}], "c": 1}
+    assert replacing(old, new, ("a", "b"), [path]) == names
 
 
 def test_lines_show_each_leaf_that_changes_and_no_secret() -> None:

@@ -281,7 +281,7 @@ def test_an_unknown_type_is_an_error_with_its_line(world: World) -> None:
 @pytest.mark.parametrize(
     ("option", "word"),
     [
-        ("transforms=[lambda args: None]", "transforms"),
+        ('hooks=pulumi.ResourceHookBinding(on_error=[pulumi.ErrorHook("h", lambda _args: False)])', "error hooks"),
         ("replacement_trigger=1", "replacement_trigger"),
     ],
 )

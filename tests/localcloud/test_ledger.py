@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from localcloud.ledger import Ledger, in_order, in_parallel
-from localcloud.state import Resource, Snapshot
+from localcloud.state import Resource, Snapshot, StateFile
 
 
 def row(name: str, *needs: str) -> Resource:
@@ -67,9 +69,20 @@ def test_the_first_error_stops_what_has_not_begun_and_lets_the_rest_end() -> Non
     assert ended == ["slow"]
 
 
-def test_a_circle_is_an_error_and_no_hang() -> None:
-    with pytest.raises(RuntimeError, match="circle"):
-        in_parallel([row("a"), row("b")], lambda one: (1,) if one.name == "a" else (0,), lambda _one: None, 2)
+def test_a_circle_is_no_hang_and_an_old_copy_goes_first() -> None:
+    """An old copy bears its successor's URN, so that what depends on the successor seems to depend on the copy."""
+    done: list[str] = []
+    rows = [replace(row("a"), delete=True), row("b"), row("c")]
+    after = {"a": (1,), "b": (0, 2), "c": (1,)}
+    in_parallel(rows, lambda one: after[one.name], lambda one: done.append(one.name), 2)
+    assert done == ["a", "c", "b"]
+
+
+def test_what_is_gone_is_linked_to_by_nothing_in_the_state() -> None:
+    user = replace(row("user", "gone", "there"), deleted_with=row("gone").urn)
+    saved = Ledger(Snapshot([row("there"), user]), None).snapshot().resources[1]
+    assert saved.dependencies == (row("there").urn,)
+    assert saved.needs == {row("there").urn}
 
 
 def test_what_was_renamed_is_renamed_in_those_that_need_it() -> None:
@@ -77,3 +90,33 @@ def test_what_was_renamed_is_renamed_in_those_that_need_it() -> None:
     ledger = Ledger(Snapshot([old, user]), None)
     ledger.claim([old.urn], row("new").urn)
     assert ledger.snapshot().resources[1].dependencies == (row("new").urn,)
+
+
+def test_what_began_is_on_disk_before_it_goes_on_and_one_write_serves_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = StateFile(tmp_path / "state.json")
+    save, writes, held = StateFile.save, [0], threading.Event()
+
+    def slow(self: StateFile, snapshot: Snapshot) -> None:
+        writes[0] += 1
+        held.wait(0.05)
+        save(self, snapshot)
+
+    monkeypatch.setattr(StateFile, "save", slow)
+    ledger = Ledger(Snapshot(), file)
+    missing = []
+
+    def work(number: int) -> None:
+        row = Resource(f"urn:pulumi:dev::demo::test:index:Thing::t{number}", "test:index:Thing", custom=True)
+        ledger.begin("creating", row)
+        if row.urn not in (tmp_path / "state.json").read_text(encoding="utf-8"):
+            missing.append(row.urn)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not missing
+    assert writes[0] <= 5

@@ -66,7 +66,7 @@ def test_diff_shows_the_properties_that_change(world: World, capsys: pytest.Capt
     world.program(PROGRAM.replace('"1"', '"2"'))
     capsys.readouterr()
     run(world, "preview", "--diff")
-    assert "~ value: '1' => '2'" in capsys.readouterr().err
+    assert '~ value: "1" => "2"' in capsys.readouterr().err
 
 
 def test_expect_no_changes_fails_when_something_would_change(world: World, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,7 @@ from jsonschema import Draft202012Validator
 
 from localcloud import __main__ as cli
 from localcloud import plan
+from localcloud.errors import LocalcloudError
 from localcloud.secrets import Passphrase, new_salt
 from tests.localcloud import planning
 
@@ -533,54 +534,35 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-BARE = 'pulumi.CustomResource("{type}", "x", {{}}{options})'
+BARE = 'pulumi.CustomResource("{type}", "x", {{}})'
 OWN = """
     class Own(pulumi.CustomResource):
         def __init__(self, name, opts=None):
             super().__init__("{type}", name, {{}}, opts)
 
 
-    Own("x"{options})
+    Own("x")
 """
 
 
 @pytest.mark.parametrize("form", [BARE, OWN])
 @pytest.mark.parametrize(
-    ("token", "options", "sentence"),
+    ("token", "sentence"),
     [
-        ("random:index/nothing:Nothing", "", "has no resource type random:index/nothing:Nothing"),
-        ("nowhere:index:Thing", "", "install the package pulumi-nowhere"),
-        (
-            "random:index/randomPet:RandomPet",
-            ", opts=pulumi.ResourceOptions(transforms=[lambda _args: None])",
-            "uses transforms, which localcloud does not support",
-        ),
-        (
-            "random:index/randomPet:RandomPet",
-            ", opts=pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_create=["
-            "pulumi.ResourceHook('h', lambda _args: None)]))",
-            "resource hooks",
-        ),
-        (
-            "random:index/randomPet:RandomPet",
-            ", opts=pulumi.ResourceOptions(replacement_trigger='now')",
-            "uses replacement_trigger, which localcloud does not support",
-        ),
+        ("random:index/nothing:Nothing", "has no resource type random:index/nothing:Nothing"),
+        ("nowhere:index:Thing", "install the package pulumi-nowhere"),
     ],
 )
-def test_an_unknown_type_or_option_is_an_error_with_its_name_and_line(
-    stack: Any, form: str, token: str, options: str, sentence: str
-) -> None:
-    source = "import pulumi\n\n" + dedent(form.format(type=token, options=options))
+def test_an_unknown_type_is_an_error_with_its_name_and_line(stack: Any, form: str, token: str, sentence: str) -> None:
+    source = "import pulumi\n\n" + dedent(form.format(type=token))
     code, out, err = stack(source, "--json")
 
     assert (code, out) == (1, "")
     assert sentence in err
     assert "Traceback" not in err
-    if "hooks" not in sentence:  # a hook is refused when it is registered, before its resource is
-        line = line_of(source, '"x"')
-        assert f"error: {token} 'x' (" in err
-        assert f"__main__.py:{line})" in err
+    line = line_of(source, '"x"')
+    assert f"error: {token} 'x' (" in err
+    assert f"__main__.py:{line})" in err
 
 
 def test_an_unknown_function_is_an_error_with_its_name(stack: Any) -> None:
@@ -647,3 +629,74 @@ def test_a_table_is_plain_text_whatever_names_hold(stack: Any) -> None:
     assert code == 0
     assert "\x1b" not in out
     assert "red?[31m" in out
+
+
+@pytest.mark.parametrize(
+    ("statement", "sentence"),
+    [
+        ('pulumi.export("x", pet.keepers["nothing"])', r"TypeError: .* \(__main__.py:LINE\)"),
+        (
+            'os.environ["NOWHERE_TO_BE_FOUND"]',
+            r"environment variable 'NOWHERE_TO_BE_FOUND' is not set.*__main__.py:LINE",
+        ),
+    ],
+)
+def test_an_error_where_only_the_sdk_runs_is_told_with_the_programs_line(
+    tmp_path: Path, statement: str, sentence: str
+) -> None:
+    source = f'import os\nimport pulumi\nimport pulumi_random as random\npet = random.RandomPet("pet")\n{statement}\n'
+    with pytest.raises(LocalcloudError, match=sentence.replace("LINE", "5")):
+        planned(tmp_path, source)
+
+
+REMOTE = """
+import pulumi
+import pulumi_aws as aws
+
+class Group(pulumi.ComponentResource):
+    def __init__(self, name, opts=None):
+        super().__init__("pack:index:Group", name, {"bucket": None, "names": None}, opts, remote=True)
+    @pulumi.output_type
+    class DescribeResult:
+        def __init__(self, kubeconfig):
+            pulumi.set(self, "kubeconfig", kubeconfig)
+        @property
+        @pulumi.getter
+        def kubeconfig(self) -> str:
+            return pulumi.get(self, "kubeconfig")
+    def describe(self):
+        return pulumi.runtime.call("pack:index:Group/describe", {"__self__": self}, res=self, typ=Group.DescribeResult)
+    @property
+    @pulumi.getter
+    def bucket(self) -> pulumi.Output[aws.s3.Bucket]:
+        return pulumi.get(self, "bucket")
+    @property
+    @pulumi.getter
+    def names(self) -> pulumi.Output[list[str]]:
+        return pulumi.get(self, "names")
+
+class Pack(pulumi.runtime.ResourceModule):
+    mod_info = {"pkg": "pack", "mod": "index", "fqn": __name__, "classes": {"pack:index:Group": "Group"}}
+    def version(self):
+        return None
+    def construct(self, name, typ, urn):
+        raise NotImplementedError
+sys.modules[__name__] = types.SimpleNamespace(Group=Group)
+pulumi.runtime.register_resource_module("pack", "index", Pack())
+group = Group("group")
+aws.s3.BucketObject("file", bucket=group.bucket.id, key="k")
+pulumi.export("third", group.names.apply(lambda names: names[2]))
+pulumi.export("kind", group.describe().kubeconfig.apply(lambda text: json.loads(text)["kind"]))
+pulumi.export("arn", group.bucket.arn.apply(lambda arn: arn.split(":")[2]))
+"""
+
+
+def test_a_component_that_a_plugin_makes_has_made_up_outputs_of_its_types(tmp_path: Path) -> None:
+    source = "import json, sys, types\nsys.modules['pack_of_a_test'] = None\n__name__ = 'pack_of_a_test'\n" + REMOTE
+    document = planned(tmp_path, source)
+
+    assert named(document, "group")["custom"] is False
+    assert "/inputs/bucket" in named(document, "file")["synthetic"]
+    assert document["outputs"]["arn"] == "s3"
+    assert document["outputs"]["third"]
+    assert document["outputs"]["kind"] == "Config"

@@ -40,8 +40,15 @@ FULL = Resource(
 )
 
 
+NEEDED = [
+    Resource("urn:pulumi:s::p::pulumi:pulumi:Stack::p-s", "pulumi:pulumi:Stack", custom=False),
+    Resource("urn:pulumi:s::p::pulumi:providers:test::x", "pulumi:providers:test", custom=True, id="id"),
+    Resource("urn:pulumi:s::p::t::b", "t", custom=True, id="b-1"),
+]
+
+
 def test_what_is_saved_is_what_is_loaded(tmp_path: Path) -> None:
-    snapshot = Snapshot([FULL], [Operation("creating", FULL)])
+    snapshot = Snapshot([*NEEDED, FULL], [Operation("creating", FULL)])
     StateFile(tmp_path / "s.json").save(snapshot)
     assert StateFile(tmp_path / "s.json").load() == snapshot
 

@@ -421,3 +421,24 @@ def test_made_up_texts_are_well_formed_for_any_seed(seed: str, size: int) -> Non
 def test_any_documentation_can_be_read(doc: str) -> None:
     forms.default_text(doc), forms.default_number(doc), forms.default_truth(doc), forms.legal_value(doc)
     assert re.fullmatch(r"[a-z]([a-z0-9-]*[a-z0-9])?", forms.slug(doc))
+
+
+def test_a_kubernetes_resource_has_the_name_that_the_cluster_would_give_it() -> None:
+    token = "kubernetes:apps/v1:Deployment"
+    metadata = made(token, {"metadata": {"labels": {"app": "web"}}}).outputs["metadata"]
+
+    assert metadata["name"].startswith("web-")
+    assert metadata["namespace"] == "default"
+    assert metadata["labels"] == {"app": "web"}
+    given = made(token, {"metadata": {"name": "mine", "namespace": "ours"}}).outputs["metadata"]
+    assert (given["name"], given["namespace"]) == ("mine", "ours")
+
+
+def test_an_azure_deployment_answers_the_outputs_of_its_template() -> None:
+    template = {"outputs": {"host": {"type": "String", "value": "[x]"}, "count": {"type": "int", "value": "[y]"}}}
+    token = "azure-native:resources:Deployment"
+    inputs = {"resourceGroupName": "rg", "properties": {"mode": "Incremental", "template": template}}
+    outputs = made(token, inputs).outputs["properties"]["outputs"]
+
+    assert outputs["count"] == {"type": "int", "value": 1}
+    assert outputs["host"]["value"].startswith("host-")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,3 +74,7 @@ def test_reveal_opens_nested_secrets() -> None:
 
 def test_walk_names_each_leaf() -> None:
     assert dict(walk({"a": [1, {"b": 2}]})) == {"a[0]": 1, "a[1].b": 2}
+
+
+def test_a_copy_of_what_is_unknown_is_still_unknown() -> None:
+    assert copy.deepcopy({"a": [UNKNOWN]})["a"][0] is UNKNOWN
