@@ -1,11 +1,11 @@
 """Make `.venv` from the pinned, hashed requirements, and install the project itself into it.
 
-    python3 install.py {local,plan,deploy,dev,scanners}
+    python3 install.py {local,plan,deploy,dev,scanners,loadtest}
 
 Needs a Python with venv and pip, and a package index: the one that pip is configured for. Each level holds
-the one before it, and a level once installed stays; `scanners` is another environment, `.venv-scanners`, which
-`dev` brings too. When nothing has changed since the last run that ended well, this returns at once; a run that
-was cut short, another Python or a moved folder starts anew.
+the one before it, and a level once installed stays; `scanners` and `loadtest` are environments of their own,
+`.venv-scanners`, which `dev` brings too, and `.venv-loadtest`. When nothing has changed since the last run that
+ended well, this returns at once; a run that was cut short, another Python or a moved folder starts anew.
 
 This file alone must be readable by old Pythons (3.7 on), for it is what tells their users so.
 """
@@ -35,13 +35,17 @@ if TYPE_CHECKING:
 OLDEST = (3, 11)
 # MB on disk once installed, seen on Linux with Python 3.11; the download is kept beside it for a moment.
 LEVELS = {"local": 380, "plan": 680, "deploy": 720, "dev": 830}
+# What would be at odds with the rest has an environment of its own: its name → MB, and what it imports first.
 SCANNERS = "scanners"
-SIZES = {**LEVELS, SCANNERS: 300}
+APART = {
+    SCANNERS: (300, "checkov.arm.runner, checkov.terraform.plan_runner, cloudsplaining, parliament, policy_sentry"),
+    "loadtest": (110, "locust"),
+}
+SIZES = {**LEVELS, **{name: size for name, (size, _) in APART.items()}}
 SPARE = 200  # MB, for the download of the largest package
 # What every run imports. Doing so once compiles it, and shows that it works on this machine; to compile all that is
 # installed takes ten times as long and 200 MB more, and most of it is never imported.
 IMPORTED = "boto3, cryptography.x509, flask, jsonschema, moto.server, pulumi_aws, rich.live, waitress, yaml"
-IMPORTED_SCANNERS = "checkov.arm.runner, checkov.terraform.plan_runner, cloudsplaining, parliament, policy_sentry"
 QUIET_SECONDS = 10.0  # without a terminal, a step that goes on says so this often
 
 # What installers print, and what it means to the reader. The first that matches is told.
@@ -136,7 +140,7 @@ def rank(level: str) -> int:
 
 def venv(root: Path, level: str) -> Path:
     """The environment that a level goes into."""
-    return root / (".venv-scanners" if level == SCANNERS else ".venv")
+    return root / (f".venv-{level}" if level in APART else ".venv")
 
 
 def installed(root: Path, asked: str = "local") -> dict[str, str] | None:
@@ -313,7 +317,7 @@ def fill(root: Path, level: str) -> None:
     environment = uv_environment(pip_settings(listing), environment)
     sync = [uv, "pip", "sync", "--python", python, "--require-hashes"]
     run([*sync, f"requirements/{level}.txt"], f"the packages of requirements/{level}.txt", environment, root)
-    if level != SCANNERS:
+    if level not in APART:
         editable = [
             uv,
             "pip",
@@ -327,7 +331,7 @@ def fill(root: Path, level: str) -> None:
             ".",
         ]
         run(editable, "the project itself", environment, root)
-    first = f"import {IMPORTED_SCANNERS if level == SCANNERS else IMPORTED}"
+    first = f"import {APART[level][1] if level in APART else IMPORTED}"
     run([python, "-I", "-W", "ignore", "-c", first], "a first import", environment, root)
 
 

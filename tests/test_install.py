@@ -87,12 +87,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for level in install.LEVELS:
         lines += wheel(wheels, f"for_{level}", {f"for_{level}/__init__.py": b"installed = True\n"})
         (root / f"requirements/{level}.txt").write_text(lines)
-    lines = installer + wheel(wheels, "for_scanners", {"for_scanners/__init__.py": b"installed = True\n"})
-    (root / "requirements/scanners.txt").write_text(lines)
+    for level in install.APART:
+        lines = installer + wheel(wheels, f"for_{level}", {f"for_{level}/__init__.py": b"installed = True\n"})
+        (root / f"requirements/{level}.txt").write_text(lines)
+        monkeypatch.setitem(install.APART, level, (1, f"for_{level}"))
     for variable in [key for key in os.environ if key.startswith(("PIP_", "UV_"))]:
         monkeypatch.delenv(variable)
     monkeypatch.setattr(install, "IMPORTED", "for_local")
-    monkeypatch.setattr(install, "IMPORTED_SCANNERS", "for_scanners")
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", f"{wheels} {tmp_path / 'not-there'}")
@@ -145,13 +146,14 @@ def test_a_higher_level_adds_to_a_lower_one_and_stays(project: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_scanners_have_an_environment_of_their_own(project: Path) -> None:
+@pytest.mark.parametrize("level", install.APART)
+def test_what_stands_apart_has_an_environment_of_its_own(project: Path, level: str) -> None:
     install.install(project, "local", plenty)
-    assert install.install(project, "scanners", plenty)
-    assert not install.install(project, "scanners", plenty)
-    assert imports(project, "for_scanners", ".venv-scanners")
-    assert not imports(project, "for_local", ".venv-scanners")
-    assert not imports(project, "for_scanners")
+    assert install.install(project, level, plenty)
+    assert not install.install(project, level, plenty)
+    assert imports(project, f"for_{level}", f".venv-{level}")
+    assert not imports(project, "for_local", f".venv-{level}")
+    assert not imports(project, f"for_{level}")
     assert not install.install(project, "local", plenty)
 
 

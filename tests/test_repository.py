@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+import install
+
 ROOT = Path(__file__).parent.parent
 DATA = re.compile(
     r"\.(csv|tsv|parquet|feather|arrow|np[yz]|h5|hdf5|joblib|pkl|pickle|sqlite|pem|key|p12|pfx)$|(^|/)\.env$"
@@ -168,12 +170,13 @@ def test_compiled_requirements_hold_pins_with_hashes_and_nothing_else(path: Path
 
 def test_all_compiled_requirements_agree_on_every_version() -> None:
     everything = pins("dev.txt")
-    for path in {*(ROOT / "requirements").glob("*.txt")} - {ROOT / "requirements/scanners.txt"}:  # its own environment
+    apart = {ROOT / f"requirements/{name}.txt" for name in install.APART}  # environments of their own
+    for path in {*(ROOT / "requirements").glob("*.txt")} - apart:
         differing = {package: version for package, version in pins(path.name).items() if everything[package] != version}
         assert not differing, path.name
 
 
-@pytest.mark.parametrize("level", ["image", "local", "plan", "dev", "install", "scanners"])
+@pytest.mark.parametrize("level", ["image", "local", "plan", "dev", "install", "scanners", "loadtest"])
 def test_every_requirement_that_is_asked_for_is_pinned(level: str) -> None:
     asked = re.findall(r"^([A-Za-z][\w.-]*)", (ROOT / "requirements" / f"{level}.in").read_text(), re.MULTILINE)
     assert asked
