@@ -11,15 +11,15 @@ from functools import cache
 from pathlib import Path
 
 _FOLDER = Path(__file__).parent
-_SUFFIXES = (".py", ".json")  # what the image holds too; the Dockerfile and notes do not change what runs
+_HELD = ("*.py", "schemas/*.json", "static/*")  # what the image holds too: app/Dockerfile.dockerignore
 _RELEASE = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @cache
 def code_hash(folder: Path = _FOLDER) -> str:
-    """`sha256:` and 64 digits over the Python and JSON files of `folder`: names, lengths and contents."""
+    """`sha256:` and 64 digits over what runs of `folder`, code, schemas and pages: names, lengths and contents."""
     digest = hashlib.sha256()
-    files = (file for file in folder.rglob("*") if file.suffix in _SUFFIXES and file.is_file())
+    files = (file for pattern in _HELD for file in folder.glob(pattern) if file.is_file())
     for file in sorted(files, key=lambda file: file.relative_to(folder).as_posix()):
         data = file.read_bytes()
         digest.update(f"{file.relative_to(folder).as_posix()}\0{len(data)}\0".encode() + data)

@@ -23,7 +23,7 @@ def folder(tmp_path: Path, files: dict[str, str]) -> Path:
     return tmp_path
 
 
-FILES = {"__main__.py": "1", "schemas/model.schema.json": "{}"}
+FILES = {"__main__.py": "1", "schemas/model.schema.json": "{}", "static/home.js": "1"}
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,7 @@ FILES = {"__main__.py": "1", "schemas/model.schema.json": "{}"}
     [
         {"__main__.py": "2"},
         {"schemas/model.schema.json": "[]"},
+        {"static/home.js": "2"},
         {"new.py": ""},
         {"__main__.py": "", "schemas/model.schema.json": "1{}"},
     ],
@@ -48,7 +49,7 @@ def test_bytes_that_move_from_one_file_to_another_are_another_release(tmp_path: 
 
 def test_what_does_not_run_is_no_part_of_the_release(tmp_path: Path) -> None:
     before = release.code_hash(folder(tmp_path / "a", FILES))
-    more = {"Dockerfile": "FROM x", "__pycache__/x.pyc": "0", "notes.md": ""}
+    more = {"Dockerfile": "FROM x", "__pycache__/x.pyc": "0", "notes.md": "", "monitoring/dashboard.json": "{}"}
     assert release.code_hash(folder(tmp_path / "b", {**FILES, **more})) == before
 
 
