@@ -114,16 +114,23 @@ def problems(value: Any, schema: dict[str, Any], path: str = "") -> Iterator[str
     """
     here = path or "the document"
     if "type" in schema:
-        kind = schema["type"]
-        is_bool = isinstance(value, bool)
-        if not isinstance(value, _TYPES[kind]) or (is_bool and kind in ("integer", "number")):
-            yield f"{here} is {short(value)} where {kind} is expected"
+        kinds = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
+        if not any(_is(value, kind) for kind in kinds):
+            yield f"{here} is {short(value)} where {' or '.join(kinds)} is expected"
             return
+        if value is None:
+            return  # the rules are those of the other type
     if isinstance(value, float) and not math.isfinite(value):
         yield f"{here} is not a finite number"
         return
     for keyword, rule in schema.items():
         yield from _CHECKS[keyword](value, rule, path, schema)
+
+
+def _is(value: Any, kind: str) -> bool:
+    if isinstance(value, bool) and kind in ("integer", "number"):
+        return False
+    return isinstance(value, _TYPES[kind])
 
 
 def _nothing(*_: Any) -> Iterator[str]:
@@ -169,6 +176,11 @@ def _items(value: Any, rule: dict[str, Any], path: str, _: Any) -> Iterator[str]
         yield from problems(item, rule, f"{path}[{index}]")
 
 
+def _min_items(value: Any, rule: int, path: str, _: Any) -> Iterator[str]:
+    if len(value) < rule:
+        yield f"{path} has {len(value)} items, fewer than {rule}"
+
+
 def _max_items(value: Any, rule: int, path: str, _: Any) -> Iterator[str]:
     if len(value) > rule:
         yield f"{path} has {len(value)} items, more than {rule}"
@@ -191,5 +203,6 @@ _CHECKS = {
     "minimum": _minimum,
     "exclusiveMinimum": _exclusive_minimum,
     "items": _items,
+    "minItems": _min_items,
     "maxItems": _max_items,
 }

@@ -1,81 +1,51 @@
-"""The model's way into service: train → evaluate → publish, and rollback. Each step can be run again.
+"""The model's way into service: train → evaluate → publish. Each step can be run again, and then changes nothing.
 
     data store    versions/DATA/{people.csv, manifest.json}, incoming/people.csv
-    model store   versions/MODEL/{model.json, manifest.json, evaluation.json}, candidate.json, current.json
+    model store   app/registry.py says what it holds
 
-A version id is the start of its content's SHA-256, so the same data and seed are the same version. A pointer
-names the SHA-256 of a manifest, and a manifest that of its model: what is served can be checked from the top.
+A version id is the start of its content's SHA-256, so the same data and seed are the same version.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import contextlib
+from typing import Any
 
-from app import dataset, documents, model, release, training
+from app import cards, dataset, documents, model, registry, release, training
 from app.dataset import People
-from app.documents import DocumentError
-from app.model import Model, version_of
-from app.store import AbsentError, ConflictError, Object, Store
+from app.model import version_of
+from app.registry import (
+    CANDIDATE,
+    CURRENT,
+    JobError,
+    Version,
+    checked_document,
+    key,
+    load_card,
+    load_reference,
+    load_version,
+    read_document,
+    rollback,
+)
+from app.store import AbsentError, Object, Store
 
-CURRENT = "current.json"
-CANDIDATE = "candidate.json"
+__all__ = [
+    "CANDIDATE",
+    "CURRENT",
+    "JobError",
+    "Version",
+    "checked_document",
+    "evaluate",
+    "landed",
+    "load_card",
+    "load_reference",
+    "load_version",
+    "publish",
+    "rollback",
+    "train",
+]
+
 LANDING = "incoming/people.csv"  # beside the versions: what lands here starts the training
-KEPT = 20  # versions that `current.json` remembers for rollback
-
-
-class JobError(Exception):
-    """A step refused to go on; the message is a sentence that says why and what to do."""
-
-
-class Version(NamedTuple):
-    """A version of a model as the store has it: its manifest is what the pointer named, its model what
-    the manifest names."""
-
-    version: str
-    manifest_sha256: str
-    manifest: dict[str, Any]
-    model: Model
-
-
-def key(version: str, name: str) -> str:
-    """Where a version keeps its object `name`."""
-    return f"versions/{version}/{name}"
-
-
-def read_document(store: Store, name: str, schema: str) -> tuple[dict[str, Any], Object]:
-    """The object `name` as a document of `schema`, with the object. Raises StoreError, JobError."""
-    found = store.read(name, model.MAX_BYTES)
-    return checked_document(store, name, schema, found), found
-
-
-def checked_document(store: Store, name: str, schema: str, found: Object) -> dict[str, Any]:
-    """What the object `found`, read from `name`, says as a document of `schema`. Raises JobError."""
-    try:
-        return documents.checked(found.data, schema)
-    except DocumentError as error:
-        raise JobError(f"{store.uri(name)} {error}.") from None
-
-
-def load_version(models: Store, version: str, manifest_sha256: str | None = None) -> Version:
-    """A version of the model, checked from its manifest down; `manifest_sha256` is what a pointer promised.
-
-    Raises StoreError where something cannot be read, JobError where it is not what it should be.
-    """
-    name = key(version, "manifest.json")
-    manifest, found = read_document(models, name, "model-manifest")
-    sha256 = documents.sha256(found.data)
-    if manifest_sha256 not in (None, sha256):
-        raise JobError(f"{models.uri(name)} has the SHA-256 {sha256}, but the pointer says {manifest_sha256}.")
-    if manifest["version"] != version or version_of(manifest["sha256"]) != version:
-        raise JobError(f"{models.uri(name)} is the manifest of another version, {manifest['version']}.")
-    name = key(version, "model.json")
-    try:
-        loaded = model.load(models.read(name, model.MAX_BYTES).data, manifest["sha256"])
-    except DocumentError as error:
-        raise JobError(f"{models.uri(name)} {error}.") from None
-    if loaded.data != manifest["data"]["sha256"]:
-        raise JobError(f"{models.uri(name)} was fitted to other data than its manifest says.")
-    return Version(version, sha256, manifest, loaded)
 
 
 def landed(data: Store) -> tuple[People, str] | None:
@@ -94,8 +64,9 @@ def train(people: People, source: str, seed: int, data: Store, models: Store) ->
     """
     table = people.to_csv()
     data_sha256 = documents.sha256(table)
-    fitting, _ = dataset.split(len(people), seed)
-    fitted = training.fit(people, fitting, data=data_sha256, seed=seed)
+    indices, rest = dataset.split(len(people), seed)
+    fitting, held_out = people.rows(indices), people.rows(rest)
+    fitted = training.fit(fitting, data=data_sha256, seed=seed, held_out=len(held_out))
     content = fitted.to_json()
     sha256 = documents.sha256(content)
     data_version, version = version_of(data_sha256), version_of(sha256)
@@ -109,17 +80,29 @@ def train(people: People, source: str, seed: int, data: Store, models: Store) ->
         "code": release.code(),
         "created": documents.now(),
     }
+    metrics = {
+        "training": training.measure(fitting, fitted.predict),
+        "held_out": training.measure(held_out, fitted.predict),
+        "baseline": training.measure(held_out, lambda _height: fitted.intercept),
+    }
+    beside = {
+        "card": documents.dump(cards.card(version, fitted, fitting, metrics)),
+        "reference": documents.dump(cards.reference(version, held_out)),
+    }
     manifest = {
-        "schema": "model-manifest/1",
+        "schema": "model-manifest/2",
         "version": version,
         "sha256": sha256,
+        **{name: documents.sha256(text) for name, text in beside.items()},
         "data": origin,
-        "metrics": training.measure(people.rows(fitting), fitted.predict),
+        "labels": None,
+        "parameters": {"seed": seed, "share": 0.8, "trim": 3.0, "days": 28},
+        "metrics": metrics["training"],
         "code": release.code(),
         "created": documents.now(),
     }
-    data_created = _keep(data, data_version, "people.csv", table, data_manifest)
-    created = _keep(models, version, "model.json", content, manifest)
+    data_created = _keep(data, data_version, "people.csv", table, manifest=data_manifest)
+    created = _keep(models, version, "model.json", content, manifest=manifest, beside=beside)
     loaded = load_version(models, version)
     pointer = {"schema": "candidate/1", "version": version, "manifest": loaded.manifest_sha256}
     _point(models, documents.dump(pointer))
@@ -136,13 +119,29 @@ def train(people: People, source: str, seed: int, data: Store, models: Store) ->
     }
 
 
-def _keep(store: Store, version: str, name: str, content: bytes, manifest: dict[str, Any]) -> bool:
-    """Stores a version's content, then its manifest. False if the whole version was there already."""
+def _keep(
+    store: Store,
+    version: str,
+    name: str,
+    content: bytes,
+    *,
+    manifest: dict[str, Any],
+    beside: dict[str, bytes] | None = None,
+) -> bool:
+    """Stores a version's content, what stands beside it, and its manifest. False if the whole version was there.
+
+    Until its manifest is written a version is not there: what a run that was cut off left beside it is replaced.
+    """
     if not store.create(key(version, name), content) and store.read(key(version, name)).data != content:
         raise JobError(
             f"{store.uri(key(version, name))} exists with other content. A version is never overwritten: "
             "find out who changed it, and restore its first version."
         )
+    with contextlib.suppress(AbsentError):
+        store.read(key(version, "manifest.json"), model.MAX_BYTES)
+        return False
+    for other, text in (beside or {}).items():
+        store.write(key(version, f"{other}.json"), text)
     return store.create(key(version, "manifest.json"), documents.dump(manifest))
 
 
@@ -227,54 +226,11 @@ def publish(models: Store, version: str | None = None) -> dict[str, Any]:
             f"Model {chosen.version} is no better than predicting the mean: on the held-out part its error is "
             f"{found:.3f} lb, the mean's {baseline:.3f} lb (rmse). It is not published."
         )
-    old, etag = _current(models)
+    old, etag = registry.read_current(models)
     reference = {"version": chosen.version, "manifest": chosen.manifest_sha256}
     answer = {"version": chosen.version, "metrics": evaluation["metrics"], "baseline": evaluation["baseline"]}
-    if old is not None and _reference(old) == reference:
-        return {**answer, "created": False, "previous": _last(old)}
-    previous = [_reference(old), *old["previous"]][:KEPT] if old else []
-    _move(models, reference, previous, etag)
+    if old is not None and registry.reference(old) == reference:
+        return {**answer, "created": False, "previous": registry.last(old)}
+    previous = [registry.reference(old), *old["previous"]][: registry.KEPT] if old else []
+    registry.move(models, reference, previous, etag)
     return {**answer, "created": True, "previous": previous[0]["version"] if previous else None}
-
-
-def rollback(models: Store) -> dict[str, Any]:
-    """Serves the version again that was served before the current one. Returns what is printed."""
-    old, etag = _current(models)
-    if old is None:
-        raise JobError(f"Nothing was published in {models.uri()} yet, so there is nothing to roll back.")
-    if not old["previous"]:
-        raise JobError(f"Model {old['version']} is the first one published: there is none before it.")
-    reference, *previous = old["previous"]
-    load_version(models, reference["version"], reference["manifest"])  # never back to one that is damaged
-    _move(models, reference, previous, etag)
-    return {
-        "version": reference["version"],
-        "from": old["version"],
-        "previous": previous[0]["version"] if previous else None,
-    }
-
-
-def _current(models: Store) -> tuple[dict[str, Any] | None, str | None]:
-    try:
-        current, found = read_document(models, CURRENT, "current")
-    except AbsentError:
-        return None, None
-    return current, found.etag
-
-
-def _reference(current: dict[str, Any]) -> dict[str, Any]:
-    return {"version": current["version"], "manifest": current["manifest"]}
-
-
-def _last(current: dict[str, Any]) -> str | None:
-    return str(current["previous"][0]["version"]) if current["previous"] else None
-
-
-def _move(models: Store, to: dict[str, Any], previous: list[dict[str, Any]], etag: str | None) -> None:
-    current = {"schema": "current/1", **to, "published": documents.now(), "previous": previous}
-    try:
-        models.replace(CURRENT, documents.dump(current), etag)
-    except ConflictError:
-        raise JobError(
-            f"{models.uri(CURRENT)} was moved by somebody else meanwhile; look, and run this again."
-        ) from None

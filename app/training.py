@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import TypedDict
 
+from app import drift
 from app.dataset import DataError, People
 from app.model import Model
 
@@ -18,30 +19,34 @@ class Metrics(TypedDict):
     r2: float
 
 
-def fit(people: People, training: list[int], *, data: str, seed: int) -> Model:
-    """The least squares line through the rows `training` of the table, heights scaled to mean 0 and sd 1.
+def fit(people: People, *, data: str, seed: int, held_out: int, labels: str | None = None, labelled: int = 0) -> Model:
+    """The least squares line through a table, heights scaled to mean 0 and sd 1.
 
-    `data` is the table's SHA-256 and `seed` the split's; the model names both. Sums are exact, so the same rows
-    give the same model on every machine.
+    The rest is lineage, which the model names: `data` and `labels` are the SHA-256 of the tables that the rows are
+    from, `labelled` how many are from the latter, `seed` that of the split and `held_out` how many were kept from
+    it. Sums are exact, so the same rows give the same model on every machine.
     """
-    part = people.rows(training)
-    mean = math.fsum(part.heights) / len(part)
-    intercept = math.fsum(part.weights) / len(part)
-    scale = math.sqrt(math.fsum((height - mean) ** 2 for height in part.heights) / len(part))
+    mean = math.fsum(people.heights) / len(people)
+    intercept = math.fsum(people.weights) / len(people)
+    scale = math.sqrt(math.fsum((height - mean) ** 2 for height in people.heights) / len(people))
     if scale == 0.0:
         raise DataError("Every height in the training part is the same; a line needs two or more.")
-    scaled = [(height - mean) / scale for height in part.heights]
-    products = (x * (weight - intercept) for x, weight in zip(scaled, part.weights, strict=True))
+    scaled = [(height - mean) / scale for height in people.heights]
+    pairs = list(zip(scaled, people.weights, strict=True))
+    slope = math.fsum(x * (weight - intercept) for x, weight in pairs) / math.fsum(x * x for x in scaled)
+    errors = math.fsum((weight - intercept - slope * x) ** 2 for x, weight in pairs)
     return Model(
         mean=mean,
         scale=scale,
-        minimum=min(part.heights),
-        maximum=max(part.heights),
-        coefficient=math.fsum(products) / math.fsum(x * x for x in scaled),
+        quantiles=drift.quantiles(people.heights),
+        coefficient=slope,
         intercept=intercept,
+        residual=math.sqrt(errors / max(1, len(people) - 2)),
         data=data,
-        rows=len(part),
-        held_out=len(people) - len(part),
+        labels=labels,
+        rows=len(people),
+        labelled=labelled,
+        held_out=held_out,
         seed=seed,
     )
 

@@ -12,13 +12,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app import release, service
 from app.jobs import Version
-from app.model import Model
 from app.serving import Models, Served
+from tests.app.lines import line
 
 if TYPE_CHECKING:
+    from app.model import Model
     from tests.app.conftest import Stores
 
-LINE = Model(68.0, 2.0, 60.0, 76.0, 6.0, 127.0, "d" * 64, 80, 20, 1)
+LINE = line()
 MANIFEST = {
     "sha256": "a" * 64,
     "data": {"version": "d" * 16, "sha256": "d" * 64},
@@ -88,7 +89,7 @@ def test_centimetres_get_kilograms(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize("height", [20, 110, 20.0, 68, 1e2])
 def test_the_ends_of_the_human_range_are_in_it(height: float) -> None:
-    flat = Model(68.0, 2.0, 60.0, 76.0, 0.1, 127.0, "d" * 64, 80, 20, 1)
+    flat = line(coefficient=0.1)
     assert ask(client_of(Fixed(flat)), {"height": height}).status_code == 200
 
 
@@ -148,7 +149,9 @@ def test_bad_input_is_answered_with_the_field_at_fault(client: FlaskClient, body
 
 
 def test_a_height_without_a_sensible_weight_is_refused_with_what_the_model_knows() -> None:
-    steep = Model(66.0, 4.0, 54.0, 79.0, 31.0, 161.0, "d" * 64, 80, 20, 1)  # like a fit to men and women
+    steep = line(
+        mean=66.0, scale=4.0, minimum=54.0, maximum=79.0, coefficient=31.0, intercept=161.0
+    )  # like a fit to men and women
     found = problem(ask(client_of(Fixed(steep)), {"heights": [66, 36]}), 400)
     assert found["field"] == "heights[1]"
     assert "no sensible weight for 36 in: it was fitted to heights from 54.0 to 79.0 in" in found["detail"]
@@ -309,7 +312,7 @@ def test_a_lake_that_is_full_fails_no_prediction(stores: Stores) -> None:
 
 
 def test_an_answer_is_one_models_even_while_models_change() -> None:
-    other = Model(68.0, 2.0, 60.0, 76.0, 6.0, 200.0, "d" * 64, 80, 20, 1)
+    other = line(intercept=200.0)
     models = Fixed()
     served = [models.served, Served(Version("c" * 16, "b" * 64, MANIFEST, other), None)]
     client = client_of(models)
@@ -370,7 +373,7 @@ def test_arbitrary_bytes_and_types_are_answered_or_refused(client: FlaskClient, 
 @QUICK
 @given(st.floats(20, 110), st.sampled_from(["in", "cm"]))
 def test_every_human_height_gets_a_weight_in_either_unit(inches: float, unit: str) -> None:
-    flat = Model(68.0, 2.0, 60.0, 76.0, 1.0, 127.0, "d" * 64, 80, 20, 1)
+    flat = line(coefficient=1.0)
     height = inches if unit == "in" else min(max(inches * 2.54, 50.8), 279.4)
     judged = ask(client_of(Fixed(flat)), {"height": height, "unit": unit})
     assert judged.status_code == 200

@@ -13,7 +13,7 @@ from app import dataset, documents, training
 from app.documents import DocumentError
 
 MODEL = json.loads(
-    training.fit(dataset.generate(50), list(range(40)), data="0" * 64, seed=1).to_json(),
+    training.fit(dataset.generate(50), data="0" * 64, seed=1, held_out=10).to_json(),
 )
 REFERENCE = {"version": "0" * 16, "manifest": "0" * 64}
 CURRENT = {"schema": "current/1", **REFERENCE, "published": "2026-11-21T00:00:00Z", "previous": [REFERENCE]}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import pytest
 
-from app import dataset, documents, jobs
+from app import dataset, documents, jobs, registry
 from app.dataset import People
 from app.jobs import JobError
 from app.store import DeniedError, StoreError
@@ -40,6 +40,8 @@ def test_what_the_jobs_write_satisfies_the_published_schemas(stores: Stores) -> 
         "model": f"versions/{first}/model.json",
         "model-manifest": f"versions/{second}/manifest.json",
         "evaluation": f"versions/{second}/evaluation.json",
+        "card": f"versions/{first}/card.json",
+        "reference": f"versions/{first}/reference.json",
     }
     for schema, key in written.items():
         jsonschema.validate(read(stores, key), documents.load_schema(schema))
@@ -192,7 +194,7 @@ def test_rolling_back_to_a_damaged_version_is_refused(stores: Stores) -> None:
 
 
 def test_only_so_many_earlier_versions_are_remembered(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "KEPT", 2)
+    monkeypatch.setattr(registry, "KEPT", 2)
     versions = [stores.publish(seed) for seed in (1, 2, 3, 4)]
     assert [old["version"] for old in read(stores, "current.json")["previous"]] == [versions[2], versions[1]]
 
@@ -201,14 +203,14 @@ def test_two_who_publish_at_once_do_not_undo_each_other(stores: Stores, monkeypa
     stores.publish(seed=1)
     stores.train(seed=2)
     jobs.evaluate(stores.data, stores.models)
-    read_current = jobs._current
+    read_current = registry.read_current
 
     def slow(models: Any) -> Any:
         found = read_current(models)
         stores.damage("current.json", models.read("current.json").data + b"\n")
         return found
 
-    monkeypatch.setattr(jobs, "_current", slow)
+    monkeypatch.setattr(registry, "read_current", slow)
     with pytest.raises(JobError, match="moved by somebody else meanwhile"):
         jobs.publish(stores.models)
 

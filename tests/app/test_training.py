@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import statistics
@@ -16,7 +17,8 @@ PEOPLE = dataset.generate()
 
 
 def fitted(people: People = PEOPLE) -> model.Model:
-    return training.fit(people, dataset.split(len(people), 1)[0], data="0" * 64, seed=1)
+    fitting, held_out = dataset.split(len(people), 1)
+    return training.fit(people.rows(fitting), data="0" * 64, seed=1, held_out=len(held_out))
 
 
 def test_a_person_of_68_inches_weighs_about_127_pounds() -> None:
@@ -41,16 +43,8 @@ def test_the_fit_is_that_of_the_standard_library_on_unscaled_heights() -> None:
 def test_points_on_a_line_are_fitted_without_error(slope: float, offset: float) -> None:
     heights = tuple(60 + i / 10 for i in range(50))
     people = People(heights, tuple(slope * height + offset for height in heights))
-    line = training.fit(people, list(range(50)), data="0" * 64, seed=0)
+    line = training.fit(people, data="0" * 64, seed=0, held_out=10)
     assert line.predict(100.0) == pytest.approx(slope * 100 + offset, abs=1e-6)
-
-
-def test_the_held_out_rows_have_no_part_in_the_fit() -> None:
-    training_rows, held_out = dataset.split(len(PEOPLE), 1)
-    weights = list(PEOPLE.weights)
-    for index in held_out:
-        weights[index] = 999.0
-    assert training.fit(People(PEOPLE.heights, tuple(weights)), training_rows, data="0" * 64, seed=1) == fitted()
 
 
 def test_the_errors_are_those_of_their_definitions() -> None:
@@ -64,7 +58,7 @@ def test_the_errors_are_those_of_their_definitions() -> None:
 
 def test_a_training_part_of_one_height_cannot_be_fitted() -> None:
     with pytest.raises(DataError, match="two or more"):
-        training.fit(People((68.0,) * 30, tuple(map(float, range(30)))), list(range(30)), data="0" * 64, seed=1)
+        training.fit(People((68.0,) * 30, tuple(map(float, range(30)))), data="0" * 64, seed=1, held_out=5)
 
 
 def test_r2_of_equal_weights_is_refused() -> None:
@@ -91,7 +85,7 @@ def test_a_model_with_one_changed_byte_is_refused() -> None:
 
 def test_a_model_of_another_schema_is_refused_even_with_the_right_hash() -> None:
     document = json.loads(fitted().to_json())
-    document["schema"] = "height-weight-model/2"
+    document["schema"] = "height-weight-model/1"
     content = documents.dump(document)
     with pytest.raises(DocumentError, match="schema is"):
         model.load(content, documents.sha256(content))
@@ -102,3 +96,38 @@ def test_a_model_knows_the_heights_it_was_fitted_to() -> None:
     assert line.knows(68)
     assert not line.knows(40)
     assert not line.knows(90)
+
+
+def test_a_model_whose_quantiles_do_not_ascend_is_refused() -> None:
+    document = json.loads(fitted().to_json())
+    document["input"]["quantiles"].reverse()
+    content = documents.dump(document)
+    with pytest.raises(DocumentError, match="quantiles that do not ascend"):
+        model.load(content, documents.sha256(content))
+
+
+def test_a_model_that_was_stored_is_the_one_that_is_loaded() -> None:
+    content = fitted().to_json()
+    assert model.load(content, documents.sha256(content)) == fitted()
+
+
+def test_the_quantiles_are_those_of_the_standard_library() -> None:
+    line = fitted()
+    heights = PEOPLE.rows(dataset.split(len(PEOPLE), 1)[0]).heights
+    assert (line.minimum, line.maximum) == (min(heights), max(heights))
+    assert line.quantiles[1:-1] == pytest.approx(statistics.quantiles(heights, n=20), abs=0.01)
+
+
+def test_the_margin_holds_nineteen_of_twenty_people_whom_the_model_has_not_seen() -> None:
+    _, held_out = dataset.split(len(PEOPLE), 1)
+    line = fitted()
+    people = PEOPLE.rows(held_out)
+    pairs = zip(people.heights, people.weights, strict=True)
+    inside = sum(abs(line.predict(height) - weight) <= line.margin() for height, weight in pairs)
+    assert inside / len(people) == pytest.approx(0.95, abs=0.01)
+
+
+@pytest.mark.parametrize(("rows", "t"), [(16, 2.1448), (32, 2.0423), (102, 1.9840), (100_002, 1.9600)])
+def test_the_margin_of_few_rows_is_that_of_students_t(rows: int, t: float) -> None:
+    few = dataclasses.replace(fitted(), rows=rows, residual=10.0)
+    assert few.margin() == pytest.approx(t * 10.0 * math.sqrt(1 + 1 / rows), rel=0.002)
