@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import takewhile
 from typing import Any
 
 from azure.core import MatchConditions
-from azure.core.exceptions import AzureError, HttpResponseError
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobServiceClient, ContainerClient, ContentSettings, LinearRetry
 
@@ -86,6 +89,29 @@ class BlobStore(Store):
     def write(self, key: str, data: bytes) -> None:
         """Writes without a condition."""
         self._put(key, data, overwrite=True)
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """The keys under `prefix`, five thousand at a time."""
+        try:
+            for name in self._container.list_blob_names(name_starts_with=self.prefix + prefix):
+                yield name[len(self.prefix) :]
+        except _ERRORS as error:
+            raise self._explained("listed", prefix, error) from None
+
+    def delete(self, key: str) -> None:
+        """The blob with its snapshots, then each version by its id: a deletion makes one of what was there. What the
+        account's soft deletion keeps, goes in its time."""
+        wanted = self.prefix + key
+        try:
+            blob = self._container.get_blob_client(wanted)
+            with suppress(ResourceNotFoundError):
+                blob.delete_blob(delete_snapshots="include")
+            kept = self._container.list_blobs(name_starts_with=wanted, include=["versions"])
+            for each in [each for each in takewhile(lambda each: each.name == wanted, kept) if each.version_id]:
+                with suppress(ResourceNotFoundError):  # a lifecycle rule, or a call before this one, was first
+                    blob.delete_blob(version_id=each.version_id)
+        except _ERRORS as error:
+            raise self._explained("deleted", key, error) from None
 
     def _put(self, key: str, data: bytes, **condition: Any) -> None:
         kind = ContentSettings(content_type=content_type(key))

@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import os
 import re
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import takewhile
 from typing import Any
 
 from google.api_core.exceptions import Forbidden, GoogleAPICallError, GoogleAPIError, NotFound
@@ -17,6 +20,7 @@ from requests import RequestException
 from app.store import CONNECT_SECONDS, MAX_BYTES, PREFIX, Object, Store, StoreError, content_type, not_a_store
 
 _ERRORS = (GoogleAPIError, GoogleAuthError, RequestException, DataCorruption, OSError)
+_NAMES = "items(name,generation),nextPageToken"  # of what a listing could tell
 _URI = re.compile(r"gs://(?P<bucket>[a-z0-9][a-z0-9_.-]{1,61}[a-z0-9])" + PREFIX)
 
 
@@ -89,6 +93,27 @@ class GcsStore(Store):
     def write(self, key: str, data: bytes) -> None:
         """Writes without a condition, whose retries are safe: the bytes are the same each time."""
         self._put(key, data)
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """The keys under `prefix`, a thousand at a time."""
+        try:
+            for blob in self._bucket.list_blobs(prefix=self.prefix + prefix, fields=_NAMES, **self._options):
+                yield blob.name[len(self.prefix) :]
+        except _ERRORS as error:
+            raise self._explained("listed", prefix, error) from None
+
+    def delete(self, key: str) -> None:
+        """Each generation by its number, the live one with them: only so is nothing left but what the bucket's soft
+        deletion keeps."""
+        wanted = self.prefix + key
+        try:
+            found = self._bucket.list_blobs(prefix=wanted, versions=True, fields=_NAMES, **self._options)
+            generations = [blob.generation for blob in takewhile(lambda blob: blob.name == wanted, found)]
+            for generation in generations:
+                with suppress(NotFound):  # a lifecycle rule, or a call before this one, was first
+                    self._bucket.delete_blob(wanted, generation=generation, **self._options)
+        except _ERRORS as error:
+            raise self._explained("deleted", key, error) from None
 
     def _put(self, key: str, data: bytes, **condition: int) -> None:
         try:

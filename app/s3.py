@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import boto3
@@ -94,6 +95,42 @@ class S3Store(Store):
     def write(self, key: str, data: bytes) -> None:
         """Writes without a condition."""
         self._put(key, data)
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """The keys under `prefix`, a thousand at a time."""
+        more: dict[str, str] = {}
+        while True:
+            try:
+                page = self._s3.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix + prefix, **more)
+            except ClientError as error:
+                raise self._explained("listed", prefix, error) from None
+            except (BotoCoreError, OSError) as error:
+                raise self._unreachable("listed", prefix, error) from None
+            yield from (row["Key"][len(self.prefix) :] for row in page.get("Contents", []))
+            if not page.get("IsTruncated"):
+                return
+            more = {"ContinuationToken": page["NextContinuationToken"]}
+
+    def delete(self, key: str) -> None:
+        """Each version by its id, and each mark of a deletion: only so is nothing left. Where versions are locked, S3
+        refuses."""
+        wanted = self.prefix + key
+        try:
+            while versions := self._versions(wanted):
+                answer = self._s3.delete_objects(Bucket=self.bucket, Delete={"Objects": versions, "Quiet": True})
+                for error in answer.get("Errors", []):
+                    code = str(error.get("Code", "unknown"))
+                    raise self._failed("deleted", key, code, denied=code == "AccessDenied")
+        except ClientError as error:
+            raise self._explained("deleted", key, error) from None
+        except (BotoCoreError, OSError) as error:
+            raise self._unreachable("deleted", key, error) from None
+
+    def _versions(self, wanted: str) -> Sequence[dict[str, str]]:
+        """Up to a thousand versions of one object. Of all keys that start so, its own comes first."""
+        page = self._s3.list_object_versions(Bucket=self.bucket, Prefix=wanted, MaxKeys=1_000)
+        rows = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        return [{"Key": wanted, "VersionId": row["VersionId"]} for row in rows if row["Key"] == wanted]
 
     def _put(self, key: str, data: bytes, **condition: str) -> None:
         try:

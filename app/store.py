@@ -4,13 +4,15 @@
     PREFIX/candidate.json         the version trained last
     PREFIX/current.json           the version that is served, with the ones before it
 
-Nothing is ever listed, so a reader needs the right to read objects alone, and a writer that to write them besides.
+Of these nothing is ever listed, so a reader needs the right to read objects alone, and a writer that to write them
+besides. Who reads the lake (app/lake.py) lists it, and who forgets a person (app/forget.py) lists and deletes.
 Each cloud's storage has a file: `s3.py`, `gcs.py`, `blobs.py`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import NamedTuple
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -30,6 +32,10 @@ class AbsentError(StoreError):
 
 class DeniedError(AbsentError):
     """The object may not be read or does not exist: storage tells which only to who may list the bucket."""
+
+
+class TooLargeError(StoreError):
+    """The object is larger than its reader allows."""
 
 
 class ConflictError(StoreError):
@@ -92,8 +98,18 @@ class Store(ABC):
     def _conflict(self, key: str) -> ConflictError:
         return ConflictError(f"{self.uri(key)} was written by somebody else; try again.")
 
-    def _too_large(self, key: str, limit: int) -> StoreError:
-        return StoreError(f"{self.uri(key)} is larger than {limit} bytes; it was not read.")
+    @abstractmethod
+    def list(self, prefix: str) -> Iterator[str]:
+        """The keys that start with `prefix`, by name, as they are asked for; it takes the right to list. Raises
+        StoreError, also between two keys."""
+
+    @abstractmethod
+    def delete(self, key: str) -> None:
+        """Removes the object with all its versions, if there is one. Raises StoreError; what was removed until then
+        stays so, and a second call goes on."""
+
+    def _too_large(self, key: str, limit: int) -> TooLargeError:
+        return TooLargeError(f"{self.uri(key)} is larger than {limit} bytes; it was not read.")
 
     def _absent(self, key: str) -> AbsentError:
         return AbsentError(f"{self.uri(key)} does not exist.")

@@ -15,6 +15,7 @@ from hashlib import md5
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
+from xml.sax.saxutils import escape
 
 
 class Asked(NamedTuple):
@@ -102,20 +103,51 @@ class Stored(NamedTuple):
 
 
 class Objects(Fake):
-    """What both storages have in common: containers with objects, and a number that is never given twice."""
+    """What both storages have in common: containers with objects, the versions of before, and a number that is never
+    given twice. A listing gives `page` objects at a time."""
 
     def __init__(self, *containers: str) -> None:
         super().__init__()
         self.containers: dict[str, dict[str, Stored]] = {name: {} for name in containers}
+        self.before: dict[str, list[tuple[str, Stored]]] = {name: [] for name in containers}
         self.damaged = False  # reads give other bytes than were written
+        self.page = 2
         self._number = 1_000
         self._lock = threading.Lock()
 
     def put(self, container: str, key: str, data: bytes) -> Stored:
         """Stores an object, as somebody else would too."""
         self._number += 1
+        self.keep(container, key)
         self.containers[container][key] = Stored(data, self._number)
         return self.containers[container][key]
+
+    def keep(self, container: str, key: str) -> None:
+        """The object becomes a version of before, if there is one."""
+        found = self.containers[container].pop(key, None)
+        if found is not None:
+            self.before[container].append((key, found))
+
+    def forget(self, container: str, key: str, number: int) -> bool:
+        """Removes one version for good; False if there is none of that number."""
+        rest = [each for each in self.before[container] if (each[0], each[1].number) != (key, number)]
+        found = len(rest) < len(self.before[container])
+        self.before[container] = rest
+        live = self.containers[container].get(key)
+        if live is not None and live.number == number:
+            del self.containers[container][key]
+            found = True
+        return found
+
+    def listed(self, container: str, prefix: str, versions: bool, start: str) -> tuple[list[tuple[str, Stored]], str]:
+        """A page of what starts with a prefix, by name and number, and where the next page starts, if there is one."""
+        rows = [*self.containers[container].items(), *(self.before[container] if versions else [])]
+        rows = sorted(
+            ((key, each) for key, each in rows if key.startswith(prefix)), key=lambda row: (row[0], row[1][1])
+        )
+        first = int(start or 0)
+        more = first + self.page
+        return rows[first:more], str(more) if more < len(rows) else ""
 
     def shown(self, stored: Stored) -> bytes:
         """What a read gives."""
@@ -123,7 +155,8 @@ class Objects(Fake):
 
 
 class Gcs(Objects):
-    """Google Cloud Storage's JSON API: uploads and downloads of whole objects, with their preconditions."""
+    """Google Cloud Storage's JSON API, in versioned buckets: uploads and downloads of whole objects, with their
+    preconditions, listings, and the deletion of a generation."""
 
     def answer(self, asked: Asked) -> Answer:
         parts = asked.path.split("/")
@@ -133,7 +166,20 @@ class Gcs(Objects):
         with self._lock:
             if asked.method == "POST" and asked.path.startswith("/upload/"):
                 return self._upload(container, asked)
+            if asked.method == "DELETE":
+                gone = self.forget(container, unquote(parts[-1]), int(asked.query["generation"]))
+                return Answer(204) if gone else _error(404, f"No such object: {container}")
+            if parts[-1] == "o":
+                return self._list(container, asked)
             return self._download(container, unquote(parts[-1]), asked)
+
+    def _list(self, container: str, asked: Asked) -> Answer:
+        versions = asked.query.get("versions", "").lower() == "true"
+        rows, more = self.listed(container, asked.query["prefix"], versions, asked.query.get("pageToken", ""))
+        document: dict[str, Any] = {"items": [{"name": key, "generation": str(each.number)} for key, each in rows]}
+        if more:
+            document["nextPageToken"] = more
+        return Answer(200, json.dumps(document).encode(), {"Content-Type": "application/json"})
 
     def _upload(self, container: str, asked: Asked) -> Answer:
         assert asked.query["uploadType"] == "multipart"
@@ -172,21 +218,54 @@ def _crc32c(data: bytes) -> str:
 
 
 class Blobs(Objects):
-    """Azure Blob Storage: Put Blob and Get Blob, with their conditions, under /ACCOUNT/CONTAINER/KEY."""
+    """Azure Blob Storage with versions, under /ACCOUNT/CONTAINER/KEY: Put Blob and Get Blob, with their conditions,
+    List Blobs and Delete Blob."""
 
     def answer(self, asked: Asked) -> Answer:
-        _, _, container, key = unquote(asked.path).split("/", 3)
+        _, _, container, key = [*unquote(asked.path).split("/", 3), ""][:4]
         if container not in self.containers:
             return _failed(404, "ContainerNotFound")
         with self._lock:
-            found = self.containers[container].get(key)
-            if asked.method == "PUT":
-                return self._put(container, key, found, asked)
-            if found is None:
-                return _failed(404, "BlobNotFound")
-            if asked.headers.get("if-none-match") == _etag(found):
-                return _failed(304, "ConditionNotMet")
-            return self._got(found, asked)
+            if asked.query.get("comp") == "list":
+                return self._list(container, asked)
+            verbs = {"PUT": self._put, "DELETE": self._delete, "GET": self._get}
+            return verbs[asked.method](container, key, self.containers[container].get(key), asked)
+
+    def _get(self, _: str, __: str, found: Stored | None, asked: Asked) -> Answer:
+        if found is None:
+            return _failed(404, "BlobNotFound")
+        if asked.headers.get("if-none-match") == _etag(found):
+            return _failed(304, "ConditionNotMet")
+        return self._got(found, asked)
+
+    def _list(self, container: str, asked: Asked) -> Answer:
+        versions = "versions" in asked.query.get("include", "")
+        rows, more = self.listed(container, asked.query["prefix"], versions, asked.query.get("marker", ""))
+        blobs = "".join(
+            f"<Blob><Name>{escape(key)}</Name><VersionId>{each.number}</VersionId>"
+            f"<Properties><Etag>{escape(_etag(each))}</Etag><BlobType>BlockBlob</BlobType></Properties></Blob>"
+            for key, each in rows
+        )
+        where = f'ServiceEndpoint="{self.url}/account" ContainerName="{container}"'
+        prefix = f"<Prefix>{escape(asked.query['prefix'])}</Prefix>"  # the client asks for the next page by this one
+        rest = f"<Blobs>{blobs}</Blobs><NextMarker>{more}</NextMarker>"
+        body = f"<EnumerationResults {where}>{prefix}{rest}</EnumerationResults>"
+        return Answer(
+            200, f'<?xml version="1.0" encoding="utf-8"?>{body}'.encode(), {"Content-Type": "application/xml"}
+        )
+
+    def _delete(self, container: str, key: str, found: Stored | None, asked: Asked) -> Answer:
+        """Of a version, it is gone; of the blob itself, what was there becomes a version."""
+        version = asked.query.get("versionid")
+        if version is not None:
+            if found is not None and found.number == int(version):
+                return _failed(403, "OperationNotAllowedOnRootBlob")
+            return Answer(202) if self.forget(container, key, int(version)) else _failed(404, "BlobNotFound")
+        assert asked.headers["x-ms-delete-snapshots"] == "include"
+        if found is None:
+            return _failed(404, "BlobNotFound")
+        self.keep(container, key)
+        return Answer(202)
 
     def _put(self, container: str, key: str, found: Stored | None, asked: Asked) -> Answer:
         if found is not None and asked.headers.get("if-none-match") == "*":

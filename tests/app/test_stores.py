@@ -28,6 +28,7 @@ from tests.app.fakes import Answer, Blobs, Fake, Gcs, Objects, serving
 AZURITE = Path(os.environ.get("AZURITE", "")) / "node_modules/.bin/azurite-blob"
 ACCOUNT = "https://account.blob.core.windows.net"
 Stores = Callable[[str], Store]
+Kept = Callable[[Store], list[str]]
 
 
 def blob_client(url: str, credential: str | None = None) -> BlobServiceClient:
@@ -90,6 +91,25 @@ def stores(request: pytest.FixtureRequest) -> Stores:
     azure = request.getfixturevalue("azurite") if request.param == "azurite" else None
     client = azure or blob_client(request.getfixturevalue("azure").url)
     return lambda container: BlobStore(f"{ACCOUNT}/{container}/{prefix}/", client)
+
+
+@pytest.fixture
+def kept(request: pytest.FixtureRequest, stores: Stores) -> Kept:
+    """What lists the keys of all versions that a store still has, deleted ones with them."""
+
+    def every(store: Store) -> list[str]:
+        if isinstance(store, S3Store):
+            s3 = request.getfixturevalue("s3")
+            page = s3.list_object_versions(Bucket=store.bucket, Prefix=store.prefix)
+            found = [row["Key"] for row in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]]
+        elif isinstance(store, BlobStore) and "azurite" in request.fixturenames:
+            found = [blob.name for blob in store._container.list_blobs(store.prefix, include=["versions", "snapshots"])]
+        else:
+            fake: Objects = request.getfixturevalue("google" if isinstance(store, GcsStore) else "azure")
+            found = [*fake.containers["data"], *(key for key, _ in fake.before["data"])]
+        return [key.removeprefix(store.prefix) for key in found]
+
+    return every
 
 
 def test_what_is_created_once_is_never_overwritten(stores: Stores) -> None:
@@ -174,6 +194,36 @@ def test_a_model_is_trained_published_served_and_rolled_back(stores: Stores) -> 
     served.refresh()
     assert served.served.version is not None
     assert served.served.version.version == versions[0]
+
+
+def test_a_listing_has_the_keys_under_a_prefix_by_name(stores: Stores) -> None:
+    lake = stores("data")
+    for key in ("lake/a/2", "lake/a/1", "lake/a/3 (more)/&", "lake/a/30", "lake/b/1", "lake"):
+        lake.write(key, b"x")
+    lake.write("lake/a/1", b"twice")
+    assert list(lake.list("lake/a/")) == ["lake/a/1", "lake/a/2", "lake/a/3 (more)/&", "lake/a/30"]
+    assert list(lake.list("lake/a/3")) == ["lake/a/3 (more)/&", "lake/a/30"]
+    assert list(lake.list("none/")) == []
+    with pytest.raises(StoreError, match=r"/nowhere-here/x\d+/lake could not be listed: "):
+        list(stores("nowhere-here").list("lake"))
+
+
+def test_a_deletion_leaves_no_version_and_takes_no_other_object(stores: Stores, kept: Kept) -> None:
+    lake = stores("data")
+    for number in range(5):
+        lake.write("lake/1.jsonl", b"%d" % number)
+    for other in ("lake/1.jsonl.more", "lake/1", "lake/2.jsonl"):
+        lake.write(other, b"other")
+    lake.delete("lake/1.jsonl")
+    assert [key for key in kept(lake) if key == "lake/1.jsonl"] == []
+    assert list(lake.list("lake/")) == ["lake/1", "lake/1.jsonl.more", "lake/2.jsonl"]
+    lake.delete("lake/1.jsonl")  # nothing is there any more
+    assert lake.create("lake/1.jsonl", b"again")
+
+
+def test_a_deletion_that_is_refused_is_an_error(stores: Stores) -> None:
+    with pytest.raises(StoreError, match=r"/nowhere-here/x\d+/lake could not be deleted: "):
+        stores("nowhere-here").delete("lake")
 
 
 def opened(fake: Fake) -> Store:
