@@ -1,8 +1,10 @@
-"""What the processes of one test run share: a folder for plans, and which tests stay together."""
+"""What the processes of one test run share: a folder for plans, which tests stay together, and which cases are run."""
 
 import os
+import random
 import shutil
 import tempfile
+from collections import defaultdict
 
 import pytest
 
@@ -16,8 +18,26 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps together what shares something costly: plans that a process remembers, an environment that is up."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Draws the cases of sampled tests, and keeps together what shares something costly: plans, an environment."""
+    if not os.environ.get("ALL"):
+        left = left_out(items, config.getoption("randomly_seed", 0))
+        config.hook.pytest_deselected(items=[item for item in items if item in left])
+        items[:] = [item for item in items if item not in left]
     for item in items:
         if {"infra", "end_to_end"} & set(item.path.parts):
             item.add_marker(pytest.mark.xdist_group(str(item.path)))
+
+
+def left_out(items: list[pytest.Item], seed: object) -> set[pytest.Item]:
+    """The cases of tests marked `sampled` that this seed leaves out: the same in each process of a run."""
+    cases: dict[tuple[str, int], list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        if mark := item.get_closest_marker("sampled"):
+            cases[item.nodeid.partition("[")[0], mark.args[0]].append(item)
+    left: set[pytest.Item] = set()
+    for (test, of), found in cases.items():
+        found.sort(key=lambda item: item.nodeid)
+        kept = random.Random(f"{seed} {test}").sample(found, -(-len(found) // of))
+        left |= set(found) - set(kept)
+    return left
