@@ -4,9 +4,9 @@
     firestore://PROJECT/DATABASE/COLLECTION          a document of that name
     https://ACCOUNT.table.core.windows.net/TABLE     an entity: PartitionKey is the date, RowKey the id
 
-A record is id, time, heights (inches), weights (pounds) and the model's version: nothing about who asked. It is
-written before the answer is given, as a function may be frozen right after. A table that does not take it costs
-the record and never the answer: the event `unstored` says so, and the answer goes out as it would have.
+A record is a Prediction (app/records.py): nothing in it says who asked. It is written before the answer is given, as
+a function may be frozen right after. A table that does not take it costs the record and never the answer: the event
+`unstored` says so, and the answer goes out as it would have.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ import logging
 import os
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
 from email.utils import formatdate
-from typing import Any, NamedTuple
-from uuid import uuid4
+from typing import Any
 
 from app.events import tell
+from app.records import Prediction
 from app.store import CONNECT_SECONDS, StoreError
 
 log = logging.getLogger("app.calls")
@@ -40,16 +39,6 @@ _FORMS = {
 }
 
 
-class Call(NamedTuple):
-    """One answered prediction."""
-
-    id: str
-    time: str
-    heights: list[float]
-    weights: list[float]
-    model: str
-
-
 class CallsError(Exception):
     """A record was not stored, or CALLS is no table; the message is a sentence without a secret."""
 
@@ -57,13 +46,11 @@ class CallsError(Exception):
 class Calls:
     """Stores calls by `write`, which raises CallsError; `store` never raises."""
 
-    def __init__(self, write: Callable[[Call], None]) -> None:
+    def __init__(self, write: Callable[[Prediction], None]) -> None:
         self._write = write
 
-    def store(self, heights: list[float], weights: list[float], model: str) -> bool:
+    def store(self, call: Prediction) -> bool:
         """Writes one call down. False, and an event, if that failed."""
-        moment = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        call = Call(uuid4().hex, moment, heights, weights, model)
         try:
             self._write(call)
         except CallsError as error:
@@ -92,7 +79,7 @@ def open_calls(address: str) -> Calls:
     return Calls(table(match["endpoint"], match["table"], _azure_token()))
 
 
-def _dynamodb(name: str) -> Callable[[Call], None]:
+def _dynamodb(name: str) -> Callable[[Prediction], None]:
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - each cloud's library takes time
 
     from app import s3  # noqa: PLC0415 - as above
@@ -105,7 +92,7 @@ def _dynamodb(name: str) -> Callable[[Call], None]:
     def numbers(values: list[float]) -> dict[str, Any]:
         return {"L": [{"N": repr(value)} for value in values]}
 
-    def write(call: Call) -> None:
+    def write(call: Prediction) -> None:
         item = {
             "id": {"S": call.id},
             "time": {"S": call.time},
@@ -124,7 +111,7 @@ def _dynamodb(name: str) -> Callable[[Call], None]:
     return write
 
 
-def _firestore(project: str, database: str, collection: str) -> Callable[[Call], None]:
+def _firestore(project: str, database: str, collection: str) -> Callable[[Prediction], None]:
     host = os.environ.get("FIRESTORE_EMULATOR_HOST")  # Google's own name for it
     root = f"http://{host}" if host else "https://firestore.googleapis.com"
     url = f"{root}/v1/projects/{project}/databases/{database}/documents/{collection}"
@@ -133,7 +120,7 @@ def _firestore(project: str, database: str, collection: str) -> Callable[[Call],
     def numbers(values: list[float]) -> dict[str, Any]:
         return {"arrayValue": {"values": [{"doubleValue": value} for value in values]}}
 
-    def write(call: Call) -> None:
+    def write(call: Prediction) -> None:
         fields = {
             "time": {"timestampValue": call.time},
             "heights": numbers(call.heights),
@@ -145,10 +132,10 @@ def _firestore(project: str, database: str, collection: str) -> Callable[[Call],
     return write
 
 
-def table(endpoint: str, name: str, token: TOKEN) -> Callable[[Call], None]:
+def table(endpoint: str, name: str, token: TOKEN) -> Callable[[Prediction], None]:
     """What writes an entity to an Azure table. Source: Microsoft, "Insert Entity" (Table service REST API)."""
 
-    def write(call: Call) -> None:
+    def write(call: Prediction) -> None:
         entity = {
             "PartitionKey": call.time[:10],
             "RowKey": call.id,

@@ -10,11 +10,12 @@ from azure.identity import CredentialUnavailableError
 from google.auth.exceptions import DefaultCredentialsError
 
 from app import calls, service
-from app.calls import Call, Calls, CallsError, open_calls, table
+from app.calls import Calls, CallsError, open_calls, table
+from app.records import Prediction
 from tests.app.fakes import Answer, Tables, serving
 from tests.app.test_app_service import Fixed
 
-CALL = Call("c" * 32, "2026-11-21T15:00:00.123Z", [68.0, 70.5], [127.1, 134.6], "a" * 16)
+CALL = Prediction("c" * 32, "2026-11-21T15:00:00.123Z", [68.0, 70.5], [127.1, 134.6], "a" * 16)
 
 
 @pytest.fixture
@@ -37,26 +38,25 @@ def dynamodb(s3: Any) -> Any:
 
 
 def test_a_call_is_an_item_of_dynamodb(dynamodb: Any) -> None:
-    assert open_calls("dynamodb://calls").store([68.0, 70.5], [127.1, 134.6], "a" * 16)
+    assert open_calls("dynamodb://calls").store(CALL)
     (item,) = dynamodb.scan(TableName="calls")["Items"]
     assert set(item) == {"id", "time", "heights", "weights", "model"}  # and nothing about who asked
     # Moto keeps "68.0" where DynamoDB makes "68" of it.
     assert [float(each["N"]) for each in item["heights"]["L"]] == [68.0, 70.5]
     assert [float(each["N"]) for each in item["weights"]["L"]] == [127.1, 134.6]
     assert item["model"] == {"S": "a" * 16}
-    assert item["time"]["S"].endswith("Z")
+    assert (item["id"], item["time"]) == ({"S": CALL.id}, {"S": CALL.time})
 
 
 def test_a_call_is_a_document_of_firestore(fake: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", fake.url.removeprefix("http://"))
-    assert open_calls("firestore://project-1/(default)/calls").store([68.0], [127.1], "a" * 16)
+    assert open_calls("firestore://project-1/(default)/calls").store(CALL)
     (asked,) = fake.asked
     assert asked.path == "/v1/projects/project-1/databases/(default)/documents/calls"
     fields = json.loads(asked.body)["fields"]
     assert set(fields) == {"time", "heights", "weights", "model"}
-    assert fields["heights"] == {"arrayValue": {"values": [{"doubleValue": 68.0}]}}
-    assert asked.query == {"documentId": asked.query["documentId"]}
-    assert len(asked.query["documentId"]) == 32
+    assert fields["heights"] == {"arrayValue": {"values": [{"doubleValue": 68.0}, {"doubleValue": 70.5}]}}
+    assert asked.query == {"documentId": CALL.id}
 
 
 def test_a_call_is_an_entity_of_an_azure_table(fake: Tables) -> None:
@@ -95,7 +95,7 @@ def test_a_refusal_is_not_tried_again(fake: Tables, status: int) -> None:
 def test_a_table_that_takes_nothing_costs_the_record_and_not_the_answer(
     error: Exception, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def write(_: Call) -> None:
+    def write(_: Prediction) -> None:
         raise error
 
     client = service.create_app(Fixed(), None, Calls(write)).test_client()
@@ -110,7 +110,7 @@ def test_a_table_that_takes_nothing_costs_the_record_and_not_the_answer(
 
 
 def test_each_answered_prediction_is_one_call_and_a_refused_one_is_none() -> None:
-    stored: list[Call] = []
+    stored: list[Prediction] = []
     client = service.create_app(Fixed(), None, Calls(stored.append)).test_client()
     client.post("/predict", json={"heights": [68, 70]})
     client.post("/predict", json={"height": 68 * 2.54, "unit": "cm"})
@@ -124,10 +124,10 @@ def test_each_answered_prediction_is_one_call_and_a_refused_one_is_none() -> Non
 def test_a_missing_or_unreachable_table_of_dynamodb_is_told(
     dynamodb: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert not open_calls("dynamodb://none").store([68.0], [127.1], "a" * 16)
+    assert not open_calls("dynamodb://none").store(CALL)
     assert "dynamodb://none did not take the record: ResourceNotFoundException." in capsys.readouterr().out
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    assert not open_calls("dynamodb://calls").store([68.0], [127.1], "a" * 16)
+    assert not open_calls("dynamodb://calls").store(CALL)
     assert "dynamodb://calls cannot be reached" in capsys.readouterr().out
 
 
@@ -162,7 +162,7 @@ def test_no_credentials_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: p
     with pytest.raises(CallsError, match="Firestore cannot be used: DefaultCredentialsError"):
         open_calls("firestore://project-1/(default)/calls")
     monkeypatch.setattr("azure.identity.DefaultAzureCredential.get_token", nothing)
-    assert not open_calls("https://account.table.core.windows.net/calls").store([68.0], [127.1], "a" * 16)
+    assert not open_calls("https://account.table.core.windows.net/calls").store(CALL)
     assert "There is no token for the table: CredentialUnavailableError." in capsys.readouterr().out
 
 

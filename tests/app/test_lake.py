@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from app import documents, records
 from app import lake as lake_module
-from app import records
 from app.lake import Lake, read
 from app.records import Feedback, Prediction
 from app.spool import SpoolError
@@ -386,7 +386,7 @@ def test_a_folder_that_cannot_be_used_is_a_sentence(store: Recorder, tmp_path: P
     with pytest.raises(SpoolError, match=r"cannot hold what waits for the lake: .* Set SPOOL"):
         store.lake(tmp_path / "file")
     (spool := tmp_path / "spool").mkdir()
-    folder = spool / lake_module.documents.sha256(b"s3://data/lake/")[:16]
+    folder = spool / documents.sha256(b"s3://data/lake/")[:16]
     folder.mkdir()
     folder.chmod(0o777)
     with pytest.raises(SpoolError, match="is not a folder of this user alone"):
@@ -435,7 +435,12 @@ def test_the_newest_come_first_where_that_is_asked_for(
     assert [int(each.id, 16) for each in newest] == list(reversed(range(12)))
     seen: list[str] = []
     really = filled.lake.read
-    monkeypatch.setattr(filled.lake, "read", lambda key, limit: (seen.append(key), really(key, limit))[1])
+
+    def noted(key: str, limit: int) -> Any:
+        seen.append(key)
+        return really(key, limit)
+
+    monkeypatch.setattr(filled.lake, "read", noted)
     assert int(next(read(filled.lake, "predictions", days[0], newest=True)).id, 16) == 11
     assert len(seen) == 1  # who wants a few reads a few
 

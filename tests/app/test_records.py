@@ -28,7 +28,7 @@ def test_a_full_call_fits_into_a_line() -> None:
     line = records.line(PREDICTION._replace(heights=numbers, weights=[number * 9.87654321 for number in numbers]))
 
     assert len(line) <= records.MAX_LINE
-    assert len(records.parse("predictions", line)[2]) == records.MAX_ROWS  # type: ignore[arg-type] # heights
+    assert len(records.parse("predictions", line)[2]) == records.MAX_ROWS
 
 
 def test_ids_are_random_and_times_are_to_the_millisecond() -> None:
