@@ -19,7 +19,7 @@ MODEL = "32e64d6859b260cf"
 
 PROBLEMS = {
     400: "The body is not what it should be, or the model has no sensible weight for this height: see `field`.",
-    404: "There is nothing at this address.",
+    404: "There is nothing at this address; or true weights are not kept here, as the service has no lake.",
     413: f"The body is larger than {MAX_BODY} bytes, or has more than {MAX_HEIGHTS} rows.",
     415: "The body is not JSON, or is compressed.",
     500: "The service failed. Its log says how; the answer does not.",
@@ -30,8 +30,8 @@ ABOUT = f"""Height in, weight out, from a model that is replaced while the servi
 
 Bodies are JSON of at most {MAX_BODY} bytes; names that are not listed, names given twice, NaN and infinities are
 refused. Whatever is refused is answered as `application/problem+json` (RFC 9457): `detail` is a sentence for people,
-`field` names what it is about. Another method than those listed gets 405 with `Allow`, another path 404, and what is not HTTP 400.
-The service itself asks for no token; in a cloud, the load balancer or the gateway before it does."""
+`field` names what it is about. Another method than those listed gets 405 with `Allow`, another path 404, and what is
+not HTTP 400. The service itself asks for no token; in a cloud, the load balancer or the gateway before it does."""
 
 
 @cache
@@ -138,19 +138,19 @@ def _command(path: str, operation: Document) -> str:
 def _predict() -> Document:
     one: Document = {"height": 68}
     many: Document = {"heights": [172.7, 180], "unit": "cm"}
-    rest: Document = {"id": ID, "model": MODEL}
-    answer = {**rest, "weight": 127.05, "margin": 19.79, "unit": "lb", "extrapolated": False}
-    answers = {**rest, "weights": [57.6, 61.64], "margin": 8.98, "unit": "kg", "extrapolated": [False, False]}
+    one_answer = {"id": ID, "weight": 127.05, "margin": 19.86, "extrapolated": False, "unit": "lb", "model": MODEL}
+    many_weights = {"weights": [57.6, 61.64], "margin": 9.01, "extrapolated": [False, False], "unit": "kg"}
+    many_answer = {"id": ID, **many_weights, "model": MODEL}
     return _operation(
         "predict",
         "Predict",
         "Predict the weight of one person, or of many",
-        "Heights are in inches, or in centimetres with `unit`; weights come back in pounds or kilograms to match. `margin` "
-        "is half the width of the 95 % prediction interval. `extrapolated` is true for a height outside those that the "
-        "model was fitted to. The `id` is the key to tell the true weight later, and the only one to have the record "
-        "erased: keep it.",
+        "Heights are in inches, or in centimetres with `unit`; weights come back in pounds or kilograms to match. "
+        "`margin` is half the width of the 95 % prediction interval. `extrapolated` is true for a height outside those "
+        "that the model was fitted to. The `id` is the key to tell the true weight later, and the only one to have the "
+        "record erased: keep it.",
         {
-            200: _json("The prediction.", one_of("Prediction", "Predictions"), one=answer, many=answers),
+            200: _json("The prediction.", one_of("Prediction", "Predictions"), one=one_answer, many=many_answer),
             **_problems(400, 413, 415, 500, 503),
         },
         body=(ref("Asked"), {"one": one, "many": many}),
@@ -163,12 +163,12 @@ def _feedback() -> Document:
         "feedback",
         "Predict",
         "Tell the true weight of a prediction",
-        "With `weights`, those of all rows from the first on. Whether there is such a prediction is found out later, "
-        "when the two are joined: an id is 128 random bits, so knowing it is the right to tell. What is told can change a "
-        "model only within bounds, and only after a judgement beside the current one.",
+        "With `weights`, those of all rows from the first on. Whether there is such a prediction is found out "
+        "later, when the two are joined: an id is 128 random bits, so knowing it is the right to tell. What is told "
+        "can change a model only within bounds, and only after a judgement beside the current one.",
         {
             202: _json("Taken, to be joined with the prediction.", ref("Taken"), one=taken, many={**taken, "taken": 2}),
-            **_problems(400, 413, 415, 500, 503),
+            **_problems(400, 404, 413, 415, 500, 503),
         },
         body=(
             ref("Told"),
@@ -251,6 +251,9 @@ def _operation(
         examples = {key: {"value": value} for key, value in body[1].items()}
         content = {"application/json": {"schema": body[0], "examples": examples}}
         found["requestBody"] = {"required": True, "content": content}
+    for response in responses.values():
+        headers = response.setdefault("headers", {})
+        headers["X-Request-Id"] = {"$ref": "#/components/headers/X-Request-Id"}
     found["responses"] = {str(status): response for status, response in responses.items()}
     return found
 
@@ -283,5 +286,9 @@ def _tagged() -> Document:
 def _headers() -> Document:
     return {
         "ETag": {"description": "Names the content; send it as `If-None-Match`.", "schema": {"type": "string"}},
+        "X-Request-Id": {
+            "description": "Names the request in the log: the caller's own, or a new one.",
+            "schema": {"type": "string"},
+        },
         "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "string", "pattern": "^[0-9]+$"}},
     }

@@ -19,7 +19,7 @@ def schemas() -> Document:
     sha256 = {"type": "string", "pattern": "^(sha256:)?[0-9a-f]{64}$"}
     model_id = {"type": "string", "pattern": "^[0-9a-f]{16}$", "description": "A model's version."}
     call_id = {"type": "string", "pattern": "^[0-9a-f]{32}$", "description": "A prediction's id."}
-    positive = {"type": "number", "exclusiveMinimum": 0}
+    weight = {"type": "number", "minimum": 0}
     predicted = {
         "id": call_id,
         "margin": {"type": "number", "minimum": 0, "description": "Half the width of the 95 % interval, in `unit`."},
@@ -34,10 +34,10 @@ def schemas() -> Document:
             "description": "One height or many; without `unit`, in inches.",
             "oneOf": [each for unit in UNITS.values() for each in _asked(unit.height, unit.low, unit.high)],
         },
-        "Prediction": _object({"weight": positive, "extrapolated": {"type": "boolean"}, **predicted}),
+        "Prediction": _object({"weight": weight, "extrapolated": {"type": "boolean"}, **predicted}),
         "Predictions": _object(
             {
-                "weights": {**many, "items": positive},
+                "weights": {**many, "items": weight},
                 "extrapolated": {**many, "items": {"type": "boolean"}},
                 **predicted,
             }

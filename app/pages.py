@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from flask import Flask, Response, abort, render_template, request
+from flask import Flask, Response, abort, request
 
 from app import documents, openapi, registry
 from app.drift import REBUILD
@@ -60,9 +61,14 @@ class Numbers(Protocol):
 def register(app: Flask, models: Models, metrics: Numbers) -> None:
     """Adds the pages' routes to `app`. Files are read here, once; a card is read when /status first asks for it."""
     files = {path.name: path.read_bytes() for path in sorted(_FOLDER.iterdir()) if path.suffix in _TYPES}
-    home = files.pop("index.html")
+    home, template = files.pop("index.html"), files.pop("docs.html").decode()
     description = documents.dump(openapi.document())
     cards = _Cards(models)
+
+    @cache
+    def docs() -> bytes:
+        page = app.jinja_env.from_string(template)  # escapes whatever it is given
+        return page.render(api=openapi.document(), operations=openapi.operations()).encode()
 
     @app.get("/", endpoint="home")
     def show_home() -> Response:
@@ -70,8 +76,7 @@ def register(app: Flask, models: Models, metrics: Numbers) -> None:
 
     @app.get("/docs", endpoint="docs")
     def show_docs() -> Response:
-        page = render_template("docs.html", api=openapi.document(), operations=openapi.operations())
-        return _sent(page.encode(), ".html")
+        return _sent(docs(), ".html")
 
     @app.get("/openapi.json", endpoint="openapi")
     def show_openapi() -> Response:
