@@ -30,8 +30,8 @@ from app.store import StoreError
 
 log = logging.getLogger("app.spool")
 
-SEGMENT = 1024 * 1024  # bytes; what is sent at once
-LATE = 1024 * 1024  # bytes in memory, while the disk is too slow to give a segment
+SEGMENT = 2 * 1024 * 1024  # bytes; what is sent at once
+LATE = 2 * 1024 * 1024  # bytes in memory, while the disk is too slow to give a segment
 _NAME = re.compile(r"[0-9]{8}T[0-9]{9}-[0-9a-f]{8}-[0-9]{8}\.seg", re.ASCII)
 
 
@@ -196,7 +196,7 @@ class Spool:
     def take(self) -> Segment | None:
         """The oldest segment that is complete, locked for this process; None if there is none."""
         with self._locked():
-            for path, _ in self._segments():
+            for path in self._paths():
                 found = _taken(path)
                 if found is not None:
                     return found
@@ -240,6 +240,8 @@ class Spool:
 
     def _make_room(self) -> bool:
         """Throws away the oldest segments until there is room for one; the folder is locked."""
+        if (len(self._paths()) + 1) * self._size <= self._most:
+            return True  # whatever their sizes: each look at a file would cost a busy process its turn
         segments = list(self._segments())
         taken = sum(size for _, size in segments)
         for path, size in segments:
@@ -258,9 +260,12 @@ class Spool:
 
     def _segments(self) -> Iterator[tuple[Path, int]]:
         """Each segment with its size, the oldest first."""
-        for path in sorted(path for path in self.folder.iterdir() if _NAME.fullmatch(path.name)):
+        for path in self._paths():
             with contextlib.suppress(FileNotFoundError):
                 yield path, path.lstat().st_size
+
+    def _paths(self) -> list[Path]:
+        return [self.folder / name for name in sorted(os.listdir(self.folder)) if _NAME.fullmatch(name)]
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

@@ -1,0 +1,203 @@
+"""Forgetting one person: everything that was written down under one prediction's id, in the lake and in what was
+learned from.
+
+    lake         predictions/…, feedback/…        each object that has lines of the id is replaced by one without
+    data store   versions/DATA/labels.csv         the same, under its own name (app/labels.py says what a row is)
+                 versions/DATA/forgotten.json     how many rows went, and the SHA-256 of the labels since
+                 forgotten/TIME-RANDOM.json       the deed: how many rows, which data versions, which models
+                 forgetting/HASH.json             while it is under way: what a second run must know of the first
+
+Rows go with all the versions of the object that a bucket keeps. A run that is killed is finished by the next one: an
+object goes only when the one without the rows is there. None of the records holds a height, a weight or an id; HASH,
+of the id, goes at the end. What was forgotten cannot be taken out of a model: the models that saw the rows are named,
+and training again, without them, is what helps. Why it is so: docs/adr/0092.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from itertools import islice
+from secrets import token_hex
+from typing import Any
+
+from app import documents, lake
+from app.documents import DocumentError
+from app.jobs import JobError
+from app.records import KINDS
+from app.store import MAX_BYTES, AbsentError, DeniedError, Store, TooLargeError
+
+LABELS = "labels.csv"  # in a data version
+MARK = "forgotten.json"  # beside it
+MAX_DOCUMENT = 1024 * 1024  # bytes, of a manifest or of a record of ours
+READERS = 8  # objects that are looked at at once
+
+_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_LABELS_OF = re.compile(rf"versions/(?P<version>[0-9a-f]{{16}})/(next-)?{re.escape(LABELS)}", re.ASCII)
+_MANIFEST_OF = re.compile(r"versions/(?P<version>[0-9a-f]{16})/manifest\.json", re.ASCII)
+_REWRITTEN = re.compile(r"(?P<name>.+?)(-[0-9a-f]{12}w)?\.jsonl", re.ASCII)
+
+
+def forget(prediction: str, data: Store, models: Store, records: Store | None) -> dict[str, Any]:
+    """Removes the rows of the call with the id `prediction` (32 hexadecimal digits); returns what the command prints.
+
+    `records` is the lake's store, if there is one. The rows of a person are those of all calls that were answered
+    for them: one run for each id. Run again with nothing left, it changes nothing. Raises JobError, StoreError.
+    """
+    if not _ID.fullmatch(prediction):
+        raise JobError("An id has 32 hexadecimal digits, as /predict answered it.")
+    needle = prediction.encode("ascii")
+    plan = f"forgetting/{documents.sha256(b'forget ' + needle)}.json"
+    before = _read_plan(data, plan)
+    known = sorted({*before["data"], *_holding(data, needle)})
+    saw = sorted({*before["models"], *_fitted_to(models, set(known))})
+    if known:  # written down before the rows go, as they alone tell which versions had them
+        data.write(plan, documents.dump({"schema": "forgetting/1", "data": known, "models": saw}))
+    removed: Counter[str] = Counter(dict.fromkeys((*KINDS, "labels"), 0))
+    unread = 0
+    for kind in KINDS:
+        for lines in _on_each(records, f"{kind}/", needle) if records is not None else ():
+            unread += lines is None
+            removed[kind] += lines or 0
+    for version in known:
+        removed["labels"] += _without(data, version, needle)
+    answer = {"removed": dict(removed), "unread": unread, "data": known, "models": saw}
+    record = _record(data, answer) if known or removed.total() else None
+    data.delete(plan)
+    return {**answer, "record": record}
+
+
+def _read_plan(data: Store, plan: str) -> dict[str, list[str]]:
+    """What a run before this one found, if it did not come to its end."""
+    try:
+        found = documents.parse(data.read(plan, MAX_DOCUMENT).data)
+        return {name: [str(version) for version in found[name]] for name in ("data", "models")}
+    except DeniedError:
+        raise
+    except AbsentError:
+        return {"data": [], "models": []}
+    except (DocumentError, KeyError, TypeError) as error:
+        raise JobError(f"{data.uri(plan)} is not what was written there: {type(error).__name__}.") from None
+
+
+def _holding(data: Store, needle: bytes) -> Iterator[str]:
+    """The data versions that have labelled rows of the id, or whose labels a run left half replaced."""
+    for key in data.list("versions/"):
+        found = _LABELS_OF.fullmatch(key)
+        if found and needle in _read_labels(data, key):
+            yield found["version"]
+
+
+def _fitted_to(models: Store, data: set[str]) -> Iterator[str]:
+    """The model versions whose manifests name one of these data versions."""
+    if not data:
+        return
+    for key in models.list("versions/"):
+        found = _MANIFEST_OF.fullmatch(key)
+        if not found:
+            continue
+        try:
+            manifest = documents.parse(models.read(key, MAX_DOCUMENT).data)
+            origin = manifest["data"]["version"]
+        except (DocumentError, KeyError, TypeError):
+            raise JobError(f"{models.uri(key)} is no manifest, so what this model saw cannot be told.") from None
+        if origin in data:
+            yield found["version"]
+
+
+def _on_each(store: Store, prefix: str, needle: bytes) -> Iterator[int | None]:
+    """How many lines went from each object under the prefix; None for one that cannot be one of the lake's."""
+    keys = store.list(prefix)
+    with ThreadPoolExecutor(READERS) as pool:
+        while some := list(islice(keys, 8 * READERS)):  # each listing is at most a few objects ahead
+            yield from pool.map(lambda key: _rewrite(store, key, needle), some)
+
+
+def _rewrite(store: Store, key: str, needle: bytes) -> int | None:
+    """Replaces an object of the lake by one without the lines that have the id; by none if there are no others.
+
+    The new one has a name of its own, the same in each try, and is there before the old one goes: a reader between
+    the two finds the others' lines twice, never not at all.
+    """
+    try:
+        content = store.read(key, lake.MAX_OBJECT).data
+    except DeniedError:
+        raise
+    except AbsentError:
+        return 0
+    except TooLargeError:
+        return None
+    kept, gone = _parted(content, needle)
+    if not gone:
+        return 0
+    found = _REWRITTEN.fullmatch(key)
+    if found is None:  # not a name of ours: what is there goes whole
+        store.delete(key)
+        return gone
+    if kept:
+        store.write(f"{found['name']}-{documents.sha256(kept)[:12]}w.jsonl", kept)
+    store.delete(key)
+    return gone
+
+
+def _without(data: Store, version: str, needle: bytes) -> int:
+    """Takes the id's rows out of a data version's labels; returns how many there were.
+
+    The new labels wait beside the old ones until these are gone with all their versions, then take their name.
+    """
+    key, waiting = f"versions/{version}/{LABELS}", f"versions/{version}/next-{LABELS}"
+    gone = 0
+    old = _read_labels(data, key)
+    if needle in old:
+        kept, gone = _parted(old, needle)
+        _write_mark(data, version, kept, gone)
+        data.write(waiting, kept)
+        data.delete(key)
+        data.write(key, kept)
+    elif not old and (kept := _read_labels(data, waiting)):  # killed between the two
+        data.write(key, kept)
+    data.delete(waiting)
+    return gone
+
+
+def _write_mark(data: Store, version: str, kept: bytes, gone: int) -> None:
+    key = f"versions/{version}/{MARK}"
+    try:
+        before = int(documents.parse(data.read(key, MAX_DOCUMENT).data)["forgotten"])
+    except DeniedError:
+        raise
+    except AbsentError:
+        before = 0
+    except (DocumentError, KeyError, TypeError, ValueError):
+        raise JobError(f"{data.uri(key)} is not what was written there.") from None
+    mark = {"schema": "forgotten-rows/1", "labels": documents.sha256(kept), "forgotten": before + gone}
+    data.write(key, documents.dump(mark))
+
+
+def _read_labels(data: Store, key: str) -> bytes:
+    """The labels, or nothing if there are none."""
+    try:
+        return data.read(key, MAX_BYTES).data
+    except DeniedError:
+        raise
+    except AbsentError:
+        return b""
+
+
+def _parted(content: bytes, needle: bytes) -> tuple[bytes, int]:
+    """What is left of lines without those that have the id anywhere, and how many these were. An id is 128 random
+    bits, so that no other line has it."""
+    lines = content.splitlines(keepends=True)
+    kept = [line for line in lines if needle not in line]
+    return b"".join(kept), len(lines) - len(kept)
+
+
+def _record(data: Store, answer: dict[str, Any]) -> str:
+    """Writes down that something was forgotten, and nothing of whom; returns where."""
+    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    key = f"forgotten/{moment}-{token_hex(4)}.json"
+    data.write(key, documents.dump({"schema": "forgotten/1", "time": documents.now(), **answer}))
+    return data.uri(key)
