@@ -146,6 +146,7 @@ def test_a_higher_level_adds_to_a_lower_one_and_stays(project: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("level", install.APART)
 def test_what_stands_apart_has_an_environment_of_its_own(project: Path, level: str) -> None:
     install.install(project, "local", plenty)

@@ -175,8 +175,12 @@ def test_kills_of_both_leave_what_the_next_run_rebuilds_and_it_says_so(first: st
 
 def test_an_interrupt_is_answered_with_a_sentence_and_the_next_run_goes_on(first: str, checkout: Checkout) -> None:
     os.kill(checkout.emulator().pid, signal.SIGKILL)
+    log = checkout.files / "up.log"
+    log.unlink()
     process = checkout.script("up")
-    time.sleep(3.0)
+    until = time.monotonic() + 60
+    while time.monotonic() < until and not (log.exists() and log.stat().st_size):
+        time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) in (0, 130)
     assert checkout.make("up").returncode == 0

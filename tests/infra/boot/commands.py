@@ -1,26 +1,36 @@
 """Stands in for `docker`, `mount`, `mountpoint`, `curl`, `sleep` and `shutdown`, by the name it is called under.
 
-Each call is a line of calls.jsonl in $FAKES. `docker run` really runs the command, as a process of this machine.
+Each call is a line of the file calls in $FAKES. `docker run` really runs the command, as a process of this machine.
+A boot calls them hundreds of times, each a process: what few need is imported where it is needed.
 """
 
-import json
 import os
-import signal
-import subprocess
 import sys
 import time
-from pathlib import Path
 
-FAKES = Path(os.environ["FAKES"])
-RUNNING = FAKES / "running"  # the process id of the container
+FAKES = os.environ["FAKES"]
+
+
+def there(name: str) -> str | None:
+    """What the file of that name says; None where there is none."""
+    try:
+        with open(f"{FAKES}/{name}") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def write(name: str, text: str = "") -> None:
+    with open(f"{FAKES}/{name}", "w") as file:
+        file.write(text)
 
 
 def main(name: str, arguments: list[str]) -> int:
     note = {"command": name, "arguments": arguments}
     if name == "docker" and arguments[0] == "login":
         note["stdin"] = sys.stdin.read()
-    with (FAKES / "calls.jsonl").open("a") as file:
-        file.write(json.dumps(note) + "\n")
+    with open(f"{FAKES}/calls", "a") as file:
+        file.write(f"{note!r}\n")
     if name == "curl":
         return curl(arguments)
     verbs = {"run": run, "stop": stop, "ps": ps}
@@ -29,26 +39,30 @@ def main(name: str, arguments: list[str]) -> int:
     if name == "sleep":
         time.sleep(0.05)
     if name == "mountpoint":
-        return 0 if (FAKES / "mounted").exists() else 1
+        return 1 if there("mounted") is None else 0
     if name == "mount":
-        failures = FAKES / "mount-fails"
-        if failures.exists():
-            failures.unlink()
+        if there("mount-fails") is not None:
+            os.unlink(f"{FAKES}/mount-fails")
             return 32
-        (FAKES / "mounted").touch()
+        write("mounted")
     return 0
 
 
 def curl(arguments: list[str]) -> int:
     """The real one; a service of a cloud is sent to the fake metadata service, which answers for it."""
-    there = os.environ["METADATA"]
+    import subprocess  # noqa: PLC0415 - see above: few calls need it
+
+    metadata = os.environ["METADATA"]
     sent = [
-        f"{there}/https/{part.removeprefix('https://')}" if part.startswith("https://") else part for part in arguments
+        f"{metadata}/https/{part.removeprefix('https://')}" if part.startswith("https://") else part
+        for part in arguments
     ]
     return subprocess.run([os.environ["REAL_CURL"], *sent], check=False).returncode
 
 
 def run(arguments: list[str]) -> int:
+    import subprocess  # noqa: PLC0415 - see above: few calls need it
+
     environment, folders, rest = {}, {}, list(arguments)
     flags = ("--init",)
     while rest[0].startswith("--"):
@@ -62,28 +76,31 @@ def run(arguments: list[str]) -> int:
             folders[value.partition(":")[2]] = value.partition(":")[0]
     environment["CHECKPOINTS"] = folders[environment["CHECKPOINTS"]]  # no file system of its own here
     process = subprocess.Popen([sys.executable, *rest[1:]], env={"PATH": os.environ["PATH"], **environment})
-    RUNNING.write_text(str(process.pid))
+    write("running", str(process.pid))  # the process id of the container
     code = process.wait()
-    RUNNING.unlink()
+    os.unlink(f"{FAKES}/running")
     return code if code >= 0 else 128 - code
 
 
 def stop(_: list[str]) -> int:
-    os.kill(int(RUNNING.read_text()), signal.SIGTERM)
+    running = there("running")
+    if running is None:
+        return 1
+    os.kill(int(running), 15)  # SIGTERM
     for _attempt in range(200):
-        if not RUNNING.exists():
+        if there("running") is None:
             break
         time.sleep(0.02)
     return 0
 
 
 def ps(_: list[str]) -> int:
-    by_hand = FAKES / "by-hand"  # how many more times somebody else's container runs
-    if by_hand.exists() and (left := int(by_hand.read_text())) > 0:
-        by_hand.write_text(str(left - 1))
+    left = int(there("by-hand") or 0)  # how many more times somebody else's container runs
+    if left > 0:
+        write("by-hand", str(left - 1))
         sys.stdout.write("c0ffee\n")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[0]).name, sys.argv[1:]))
+    sys.exit(main(os.path.basename(sys.argv[0]), sys.argv[1:]))
