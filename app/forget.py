@@ -101,10 +101,10 @@ def _fitted_to(models: Store, data: set[str]) -> Iterator[str]:
             continue
         try:
             manifest = documents.parse(models.read(key, MAX_DOCUMENT).data)
-            origin = manifest["data"]["version"]
-        except (DocumentError, KeyError, TypeError):
+            origins = {part["version"] for part in (manifest["data"], manifest.get("labels")) if part}
+        except (DocumentError, KeyError, TypeError, AttributeError):
             raise JobError(f"{models.uri(key)} is no manifest, so what this model saw cannot be told.") from None
-        if origin in data:
+        if origins & data:
             yield found["version"]
 
 

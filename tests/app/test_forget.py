@@ -87,7 +87,8 @@ def fill(stores: Stores | InMemory) -> None:
         stores.data.write(f"versions/{version}/people.csv", b"a table without ids")
         stores.data.write(f"versions/{version}/labels.csv", labelled(*ids))
         stores.data.write(f"versions/{version}/manifest.json", b"{}\n")
-        manifest = {"data": {"version": version, "sha256": "e" * 64}}
+        labels = {"version": version, "sha256": "e" * 64, "rows": len(ids)}
+        manifest = {"data": {"version": "0" * 16, "sha256": "e" * 64}, "labels": labels}
         stores.models.write(f"versions/{model}/manifest.json", documents.dump(manifest))
 
 
