@@ -96,7 +96,7 @@ function openFeedback() {
   at("feedback-fields").disabled = false;
   at("true-weight").value = "";
   at("true-weight").removeAttribute("aria-invalid");
-  at("true-unit").textContent = ` in ${page.answer.unit}`;
+  at("true-unit").textContent = ` (${page.answer.unit})`;
   say("feedback-says", "What you tell is measured against the answer.");
 }
 
@@ -178,7 +178,7 @@ function showCard(card, model, created) {
     ["Learned from", learned],
     ["Knows heights", `${short(formula.minimum)} to ${short(formula.maximum)} in`],
     ["Error (rmse)", `${number(found.rmse)} lb`],
-    ["Always the mean", `${number(baseline.rmse)} lb`],
+    ["Guessing the mean", `${number(baseline.rmse)} lb`],
   ];
   facts.replaceChildren(...rows.map(([name, value, kind = ""]) => {
     const [row, term, detail] = ["div", "dt", "dd"].map((tag) => document.createElement(tag));
@@ -233,7 +233,7 @@ function redraw() {
     const rise = number(weightOf(data.line.slope) / heightOf(1), 2);
     const here = asked && answer ? ` The dot: ${short(heightOf(asked.height))} ${height}, ${number(weightOf(asked.weight))} ${weight}.` : "";
     at("plot-says").textContent = `${people ? `${count(people)} people, none shown alone.` : "No counts of people are known."} ` +
-      `Each ${height} more is ${rise} ${weight} more.${here}`;
+      `Each ${height === "in" ? "inch" : height} more is ${rise} ${weight} more.${here}`;
   }
   draw(at("plot"), data, unit(), asked);
 }
