@@ -29,6 +29,9 @@ up: install ## Bring the local environment up and get a prediction from it (DATA
 down: install ## Destroy the local environment and stop every process of it
 	$(BIN)/python up.py down
 
+drift-demo: install ## Let other people come to the running service: drift is seen, a model is retrained, taken up, taken back
+	$(BIN)/python drift_demo.py $(if $(PORT),--port "$(PORT)")
+
 preview: install ## Show what `make up` would change, and change nothing
 	$(BIN)/python up.py preview
 
@@ -108,9 +111,16 @@ bench-engine: install-dev ## Measure localcloud: plan against cdk synth, up agai
 bench-policy: install-dev install-scanners ## Measure all stacks judged by every tool, against one Checkov command line
 	.ci/bench-policy
 
+loadtest: install-local install-loadtest ## Put load on the service that make up started, or HOST=...; judge it (DURATION, RATE, USERS, OUT)
+	$(BIN)/python -m tests.app.load.run $(if $(HOST),--host "$(HOST)") $(if $(DURATION),--seconds "$(DURATION)") \
+	$(if $(RATE),--rate "$(RATE)") $(if $(USERS),--users "$(USERS)") $(if $(OUT),--out "$(OUT)")
+
+profile: install-dev install-loadtest ## Write a flame graph of /predict under load to measured/profile.svg (DURATION, OUT)
+	$(BIN)/python -m tests.app.load.flames $(if $(DURATION),--seconds "$(DURATION)") $(if $(OUT),--out "$(OUT)")
+
 clean: ## Remove what was made: the local environment, .venv, caches
 	if test -d .localcloud; then $(MAKE) down; fi
-	rm -rf .venv .venv-scanners .localcloud evidence .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build
+	rm -rf .venv .venv-scanners .venv-loadtest measured .localcloud evidence .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 ##@ Requirements
@@ -140,5 +150,5 @@ help: ## This list
 	awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-23s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .NOTPARALLEL:
-.PHONY: up down preview plan policy bootstrap cost install init install-workflow-tools format lint check test parity crash-matrix bench-up programs \
-	bench-engine bench-policy clean pin-dependencies upgrade-dependencies build-image push-image docker-engine help
+.PHONY: up down drift-demo preview plan policy bootstrap cost install init install-workflow-tools format lint check test parity crash-matrix bench-up programs \
+	bench-engine bench-policy loadtest profile clean pin-dependencies upgrade-dependencies build-image push-image docker-engine help

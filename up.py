@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.text import Text
 
 from app.release import code_hash
@@ -55,11 +55,17 @@ def main() -> int:
     parser.add_argument("--data", type=Path, help="your own table of heights and weights, as CSV")
     parser.add_argument("--port", type=int, help="a port for the service, if that of Pulumi.local.yaml is taken")
     options = parser.parse_args()
+    command = {"up": up, "down": down, "preview": preview}[options.command]
+    return run(lambda steps: command(steps, options))
+
+
+def run(command: Callable[[Steps], RenderableType]) -> int:
+    """Runs what shows steps and returns what is printed at the end; errors are told as `main` says."""
     signal.signal(signal.SIGTERM, _interrupt)
     FILES.mkdir(mode=0o700, exist_ok=True)
     try:
         with Steps() as steps:
-            summary = {"up": up, "down": down, "preview": preview}[options.command](steps, options)
+            summary = command(steps)
         Console(highlight=False).print(summary, soft_wrap=True)  # steps and errors go to standard error
     except (LocalcloudError, BotoCoreError, ClientError) as error:
         steps.console.print(Text(f"\nerror: {error}", style="red"), soft_wrap=True)
@@ -70,8 +76,19 @@ def main() -> int:
     return 0
 
 
-def up(steps: Steps, options: argparse.Namespace) -> Text:
-    """The whole path; returns the summary."""
+class Environment(NamedTuple):
+    """The local environment as it runs: what the program put out for AWS, the deployed service, its model."""
+
+    running: emulator.Emulator
+    result: operations.Result
+    found: dict[str, Any]
+    region: str
+    model: dict[str, Any]
+    task: processes.Task
+
+
+def bring_up(steps: Steps, options: argparse.Namespace) -> Environment:
+    """Emulator, infrastructure, model and service, each from where it stands."""
     if options.data is not None and not options.data.is_file():
         raise LocalcloudError(f"There is no file {options.data}. Name a CSV of heights and weights: make up DATA=FILE")
     running = _emulator(steps)
@@ -83,6 +100,12 @@ def up(steps: Steps, options: argparse.Namespace) -> Text:
     region = json.loads(project.config["groundwork:aws"])["region"]
     model = _train(steps, running, found, region, options.data)
     task = _serve(steps, running, found, region, model["version"])
+    return Environment(running, result, found, region, model, task)
+
+
+def up(steps: Steps, options: argparse.Namespace) -> Text:
+    """The whole path; returns the summary."""
+    running, result, found, region, model, task = bring_up(steps, options)
     with steps.step("Prediction") as step:
         answer = _predict(task)
         step.say(f"{json.loads(answer)['weight']} lb for {HEIGHT} in")
@@ -177,31 +200,48 @@ def _log(severity: str, message: str) -> None:
         file.write(f"{severity}: {message}\n")
 
 
-def _train(
-    steps: Steps, running: emulator.Emulator, found: dict[str, Any], region: str, data: Path | None
+def run_job(
+    running: emulator.Emulator,
+    found: dict[str, Any],
+    region: str,
+    words: tuple[str, ...],
+    on_line: Callable[[str], None],
+    *,
+    identity: str = "trainer",
+    assumed_by: str = "ec2.amazonaws.com",
 ) -> dict[str, Any]:
-    """Trains, evaluates and publishes as the trainer's role; returns what `publish` answered."""
-    from stacks.environment import MODEL, PEOPLE  # noqa: PLC0415 - the program's own room; Pulumi is loaded by now
+    """Runs a command of the app as the role of an identity, on the environment's stores; returns its answer."""
+    from stacks.environment import LAKE, MODEL, PEOPLE  # noqa: PLC0415 - the program's own room; Pulumi is loaded by now
 
     environment = {
         "DATA_STORE": f"s3://{found['stores']['data']}/{PEOPLE}",
         "MODEL_STORE": f"s3://{found['stores']['models']}/{MODEL}",
+        "LAKE": f"s3://{found['stores']['data']}/{LAKE}",
     }
+    printed = processes.run(
+        running,
+        Command((*APP, *words), ROOT),
+        role_arn=found["identities"][identity],
+        assumed_by=assumed_by,
+        region=region,
+        environment=environment,
+        on_line=on_line,
+    )
+    # The last line is the command's answer; before it, there may be events.
+    answer: dict[str, Any] = json.loads(printed.strip().splitlines()[-1])
+    return answer
+
+
+def _train(
+    steps: Steps, running: emulator.Emulator, found: dict[str, Any], region: str, data: Path | None
+) -> dict[str, Any]:
+    """Trains, evaluates and publishes as the trainer's role; returns what `publish` answered."""
     answer: dict[str, Any] = {}
     with steps.step("Model") as step:
         for job in ("train", "evaluate", "publish"):
-            words = (*APP, job, *(("--data", str(data.resolve())) if job == "train" and data else ()))
             step.say(job)
-            printed = processes.run(
-                running,
-                Command(words, ROOT),
-                role_arn=found["identities"]["trainer"],
-                assumed_by="ec2.amazonaws.com",
-                region=region,
-                environment=environment,
-                on_line=step.say,
-            )
-            answer |= json.loads(printed)
+            words = (job, *(("--data", str(data.resolve())) if job == "train" and data else ()))
+            answer |= run_job(running, found, region, words, step.say)
         step.say(
             f"{answer['version']} {'published' if answer['created'] else 'was published already'}: "
             f"{answer['metrics']['rmse']:.1f} lb rmse on {answer['rows']} held-out rows"
@@ -228,12 +268,12 @@ def _serve(
         except processes.PortInUseError as error:
             raise LocalcloudError(f"{error} Another port: make up PORT=8090") from None
         step.say(f"{task.url}  waiting until it is ready")
-        _wait_until_ready(task, version)
+        wait_until_ready(task, version)
         step.say(f"{task.url}, {'was running' if task.happened == 'running' else task.happened}")
     return task
 
 
-def _wait_until_ready(task: processes.Task, version: str) -> None:
+def wait_until_ready(task: processes.Task, version: str) -> None:
     """Waits until it serves this version of the model; a service that was running looks for a new one in turns."""
     deadline = time.monotonic() + READY_SECONDS
     reason = "it does not answer"
@@ -321,7 +361,7 @@ def _summary(
     text = Text("\n")
     for title, value in (
         ("Prediction", f"{HEIGHT} in → {answer}"),
-        ("Service", f"{task.url}/predict   /healthz /readyz /version /metrics"),
+        ("Service", f"{task.url}   a page to try it on; /docs says what else it answers"),
         ("Model", f"{model['version']}, trained on data {model['data_version']}"),
         ("AWS, emulated", f"{url}   {kinds.total()} resources: {_counted(kinds)}"),
         ("noted alone", f"{_counted(recorded)}: in the state and nowhere else, as the emulator has nothing like it"),
@@ -329,7 +369,7 @@ def _summary(
         ("and may not", "; ".join(row.what for row in rows if not row.allowed)),
     ):
         text.append(f"  {title:15}", style="bold").append(f"{value}\n")
-    return text.append("\n  Next: ./make_prediction.sh 70    make preview    make plan    make down")
+    return text.append("\n  Next: ./make_prediction.sh 70    make drift-demo    make preview    make down")
 
 
 def _counted(kinds: Counter[str]) -> str:

@@ -187,6 +187,19 @@ def test_an_interrupt_is_answered_with_a_sentence_and_the_next_run_goes_on(first
     assert holds(checkout) == listed(checkout)
 
 
+def test_the_loop_around_the_model_closes_and_the_model_can_be_taken_back(first: str, checkout: Checkout) -> None:
+    done = checkout.make("drift-demo")
+    assert done.returncode == 0, done.stdout
+    rows = re.findall(
+        r"^(as in training|taller people|new model|rolled back) +\d+ +([0-9a-f]{16}) +([\d.]+) lb", done.stdout, re.M
+    )
+    (_, old, before), (_, still, worse), (_, new, recovered), (_, back, _) = rows
+    assert old == still == back != new
+    assert float(worse) > 1.25 * float(before)
+    assert float(recovered) < 1.1 * float(before)
+    assert (checkout.files / "drift-demo.svg").read_text().count("<polyline") == len(rows)
+
+
 def test_a_service_that_died_is_started_again(first: str, checkout: Checkout) -> None:
     record = json.loads((checkout.files / "processes/groundwork-local-predict.json").read_text())
     os.kill(record["pid"], signal.SIGKILL)
