@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import logging
+import math
 import os
+import signal
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from app import dataset, documents, jobs
-from app.dataset import DataError, People
+from app import checkpoints, dataset, documents, forget, jobs, labels, registry, release, tables, verdict
+from app.dataset import DataError
 from app.jobs import JobError
-from app.store import FORMS, Store, StoreError, open_store
-
-if TYPE_CHECKING:
-    from app.calls import Calls
-
-
-class SettingError(Exception):
-    """A setting is missing or wrong; the message is a sentence that names it."""
+from app.settings import SettingError, setting
+from app.store import Store, StoreError, open_store
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -48,28 +43,58 @@ def _parser() -> argparse.ArgumentParser:
         return command
 
     def table(command: argparse.ArgumentParser) -> None:
-        command.add_argument("--rows", type=int, default=dataset.ROWS, help="rows to generate (%(default)s)")
-        command.add_argument("--seed", type=_seed, default=dataset.SEED, help="of table and split")
+        command.add_argument("--rows", type=int, help=f"rows to generate ({dataset.ROWS})")
+        command.add_argument("--seed", type=_seed, help="of table and split")
 
-    generate = add("generate", "Writes the generated table to a CSV file.", _generate)
+    generate = add("generate", "Writes a generated table to a CSV file.", _generate)
     generate.add_argument("--output", type=Path, required=True, metavar="FILE")
     table(generate)
-    train = add("train", "Stores the table as a data version, and a model fitted to it.", _train)
+    generate.add_argument("--taller", type=_number, default=0.0, metavar="INCHES", help="than the published people")
+    generate.add_argument("--heavier", type=_number, default=0.0, metavar="POUNDS", help="than they are, at any height")
+    train = add("train", "Fits a model to a table, and to the labelled rows of the lake.", _train)
     train.add_argument(
         "--data",
         type=Path,
         metavar="CSV",
-        help="your own table, not the landed (incoming/people.csv) or the generated one",
+        help="your own table, not the landed one (incoming/people.csv), the current model's or a generated one",
     )
     table(train)
-    evaluate = add("evaluate", "Measures a model on the held-out rows of its data.", _evaluate)
-    publish = add("publish", "Makes an evaluated model the one that is served.", _publish)
+    evaluate = add("evaluate", "Measures a model and the current one on rows that it was not fitted to.", _evaluate)
+    publish = add("publish", "Makes a model the one that is served, if it is better or as good.", _publish)
     for command in (evaluate, publish):
         command.add_argument("--version", type=_version, help="(default: the one trained last)")
-    add("rollback", "Serves the model again that was served before.", _rollback)
+    add("drift", "Says whether the current model is to be built again.", _drift)
+    add("rollback", "Serves the model again that was served before (as `models rollback`).", _rollback)
+    forgotten = add("forget", "Removes one person's rows, and says which models saw them.", _forget)
+    forgotten.add_argument("prediction", metavar="ID", help="of the prediction, as /predict answered it")
+    _add_models(add("models", "The registry: what there is, what is served, and back.", _models_list))
     add("serve", "Answers predictions until SIGTERM.", _serve)
     add("function", "Answers predictions call by call, and stores each call.", _function)
     return parser
+
+
+def _add_models(models: argparse.ArgumentParser) -> None:
+    actions = models.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, text, run in (
+        ("list", "Every version, and which one is served.", _models_list),
+        ("show", "Lineage, errors and judgement of a version (default: the current one).", _models_show),
+        ("promote", "Serves a version because you say so.", _models_promote),
+        ("rollback", "Serves the model again that was served before; the current one is withdrawn.", _rollback),
+    ):
+        action = actions.add_parser(name, help=text, description=text)
+        action.set_defaults(run=run)
+        if name in ("show", "promote"):
+            action.add_argument("version", type=_version, nargs="?" if name == "show" else None, metavar="VERSION")
+
+
+def _number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.inf
+    if not abs(value) <= 50:  # which NaN is not, either
+        raise argparse.ArgumentTypeError(f"{text[:30]!r} is not a number from -50 to 50")
+    return value
 
 
 def _seed(text: str) -> int:
@@ -85,7 +110,9 @@ def _version(text: str) -> str:
 
 
 def _generate(options: argparse.Namespace) -> int:
-    content = _table(options)[0].to_csv()
+    rows = dataset.ROWS if options.rows is None else options.rows
+    seed = dataset.SEED if options.seed is None else options.seed
+    content = dataset.generate(rows, seed, taller=options.taller, heavier=options.heavier).to_csv()
     path: Path = options.output
     try:
         if path.exists() and path.read_bytes() != content:
@@ -93,28 +120,64 @@ def _generate(options: argparse.Namespace) -> int:
         path.write_bytes(content)
     except OSError as error:
         raise SettingError(f"{path} cannot be written: {error.strerror}.") from None
-    answer = {"file": str(path), "rows": options.rows, "sha256": documents.sha256(content)}
-    return _say(f"{options.rows} people are in {path}.", "generate", answer)
+    answer = {"file": str(path), "rows": rows, "sha256": documents.sha256(content)}
+    return _say(f"{rows} people are in {path}.", "generate", answer)
 
 
 def _train(options: argparse.Namespace) -> int:
-    data = _store("DATA_STORE")
-    people, source = (None if options.data else jobs.landed(data)) or _table(options)
-    answer = jobs.train(people, source, options.seed, data, _store("MODEL_STORE"))
+    data, models, lake = _store("DATA_STORE"), _store("MODEL_STORE"), _lake()
+    name = f"{data.uri()} {models.uri()} {lake and lake.uri()} {options.data} {options.rows} {options.seed}"
+    training = documents.sha256(f"{name} {release.code_hash()}".encode())
+    folder = Path(os.environ["CHECKPOINTS"]) if os.environ.get("CHECKPOINTS") else None
+    gathered = checkpoints.load(folder, training) if folder else None
+    goes_on = gathered is not None
+    if gathered is None:
+        gathered = _gather(options, data, models, lake)
+    try:
+        if folder and not goes_on:
+            checkpoints.save(folder, training, gathered)
+        people, source, seed, told = gathered
+        answer = jobs.train(people, source, seed, data, models, told=told)
+        if folder:
+            checkpoints.clear(folder)
+    except OSError as error:
+        raise SettingError(f"CHECKPOINTS is {folder}, which cannot be written: {error.strerror}.") from None
     what = "is trained" if answer["created"] else "was there already: same data, same model"
+    labelled = f" and {answer['labels']['rows']} labelled rows" if answer["labels"]["rows"] else ""
     return _say(
-        f"Model {answer['version']} {what} ({answer['rows']} people, data {answer['data_version']}, "
+        f"{'Went on from a checkpoint. ' if goes_on else ''}Model {answer['version']} {what} "
+        f"({answer['rows']} people, data {answer['data_version']}{labelled}, "
         f"rmse {answer['metrics']['rmse']:.3f} lb).",
         "train",
-        answer,
+        {**answer, "resumed": goes_on},
     )
+
+
+def _gather(options: argparse.Namespace, data: Store, models: Store, lake: Store | None) -> checkpoints.Gathered:
+    """What there is to train on: a table as given, landed, asked for, that of the current model, or the generated
+    one; and the labels of the lake."""
+    seed = dataset.SEED if options.seed is None else options.seed
+    people, source = None, ""
+    if options.data is not None:
+        content = dataset.read(options.data)
+        people = dataset.parse_csv(content, options.data.name)
+        source = f"file, SHA-256 {documents.sha256(content)}"
+    elif found := jobs.landed(data):
+        people, source = found
+    elif options.seed is None and options.rows is None and (current := jobs.of_current(data, models)):
+        people, source, seed = current
+    if people is None:
+        people = dataset.generate(dataset.ROWS if options.rows is None else options.rows, seed)
+        source = f"generated, seed {seed}"
+    told = labels.gather(lake, Counter()) if lake else []
+    return checkpoints.Gathered(people, source, seed, told)
 
 
 def _evaluate(options: argparse.Namespace) -> int:
     answer = jobs.evaluate(_store("DATA_STORE"), _store("MODEL_STORE"), options.version)
     return _say(
         f"Model {answer['version']}: rmse {answer['metrics']['rmse']:.3f} lb on {answer['rows']} held-out people; "
-        f"predicting the mean, {answer['baseline']['rmse']:.3f} lb.",
+        f"predicting the mean, {answer['baseline']['rmse']:.3f} lb. {answer['why']}",
         "evaluate",
         {"event": "evaluation", "rmse": answer["metrics"]["rmse"], **answer},  # what the platform makes metrics of
     )
@@ -122,8 +185,24 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 def _publish(options: argparse.Namespace) -> int:
     answer = jobs.publish(_store("MODEL_STORE"), options.version)
-    what = "is published" if answer["created"] else "is the current one already"
-    return _say(f"Model {answer['version']} {what}.", "publish", answer)
+    if answer["created"]:
+        return _say(f"Model {answer['version']} is published. {answer['why']}", "publish", answer)
+    return _say(f"Model {answer['version']} stays the current one. {answer['why']}", "publish", answer)
+
+
+def _drift(_options: argparse.Namespace) -> int:
+    found = verdict.check(_store("MODEL_STORE"), _lake())
+    if found is None:
+        answer: dict[str, Any] = {"model": None, "rebuild": True, "reasons": ["No model is served yet."]}
+        return _say("No model is served yet: train one.", "drift", answer)
+    event = {"event": "drift"} if found["share"] is not None else {}  # what the platform makes a metric of
+    if found["rebuild"]:
+        said = f"Model {found['model']} is to be built again. {' '.join(found['reasons'])}"
+    elif found["share"] is None:
+        said = f"Too little is known to judge model {found['model']}: {found['rows']} heights in the lake."
+    else:
+        said = f"Model {found['model']} holds: the last {found['rows']} heights are {found['share']:.0%} away."
+    return _say(said, "drift", {**event, **found})
 
 
 def _rollback(_options: argparse.Namespace) -> int:
@@ -131,113 +210,47 @@ def _rollback(_options: argparse.Namespace) -> int:
     return _say(f"Model {answer['version']} is served again, {answer['from']} no more.", "rollback", answer)
 
 
+def _models_list(_options: argparse.Namespace) -> int:
+    rows = registry.models_list(_store("MODEL_STORE"))
+    return _say(tables.of_models(rows), "models list", {"models": rows})
+
+
+def _models_show(options: argparse.Namespace) -> int:
+    found = registry.models_show(_store("MODEL_STORE"), options.version)
+    return _say(tables.of_model(found), "models show", found)
+
+
+def _models_promote(options: argparse.Namespace) -> int:
+    answer = registry.promote(_store("MODEL_STORE"), options.version)
+    what = "is served now" if answer["created"] else "is the current one already"
+    return _say(f"Model {answer['version']} {what}.", "models promote", answer)
+
+
+def _forget(options: argparse.Namespace) -> int:
+    answer = forget.forget(options.prediction, _store("DATA_STORE"), _store("MODEL_STORE"), _lake())
+    saw = f" Models that saw them: {', '.join(answer['models'])}; train again." if answer["models"] else ""
+    return _say(f"{sum(answer['removed'].values())} rows of it are gone.{saw}", "forget", answer)
+
+
 def _serve(_options: argparse.Namespace) -> int:
-    _log()
-    return _answer("serve", None)
+    from app import commands_serve  # noqa: PLC0415 - the jobs need none of it
+
+    return commands_serve.serve()
 
 
 def _function(_options: argparse.Namespace) -> int:
-    """On Lambda, from call to call; elsewhere a function is a container that answers HTTP, as `serve` does."""
-    from app.calls import CallsError, open_calls  # noqa: PLC0415 - functions alone need it
+    from app import commands_serve  # noqa: PLC0415 - as above
 
-    _log()
-    address = os.environ.get("AWS_LAMBDA_RUNTIME_API")
-    try:
-        calls = open_calls(_setting("CALLS", "the table's address, such as CALLS=dynamodb://TABLE"))
-        return _answer_lambda(address, calls) if address else _answer("function", calls)
-    except (CallsError, SettingError, StoreError) as error:
-        problem = SettingError(str(error))
-    if address:
-        _cannot_start(address, problem)
-    raise problem
-
-
-def _log() -> None:
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for name in ("botocore", "azure", "google", "urllib3"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def _answer_lambda(address: str, calls: Calls) -> int:
-    from app import function  # noqa: PLC0415 - the jobs need no Flask
-    from app.service import create_app  # noqa: PLC0415 - as above
-    from app.serving import Models  # noqa: PLC0415 - as above
-
-    models = Models(open_store(_setting("MODEL_STORE"), seconds=2.0), seconds=30.0)
-    app = create_app(models, None, calls)  # the lake is written by a thread, which stands still between calls
-    models.refresh()
-    _say("Waiting for calls.", "function", {"pid": os.getpid()})
-    try:
-        function.run(function.Runtime(address), app, models)
-    except function.RuntimeApiError as error:
-        raise SettingError(str(error)) from None
-    return 0
-
-
-def _cannot_start(address: str, problem: SettingError) -> None:
-    """Tells Lambda why, so that the sentence is in its log and in the caller's error."""
-    from app.function import Runtime, RuntimeApiError  # noqa: PLC0415 - as above
-
-    with contextlib.suppress(RuntimeApiError):
-        Runtime(address).fail(problem)
-
-
-def _answer(command: str, calls: Calls | None) -> int:
-    """Answers HTTP on PORT until SIGTERM."""
-    from app import server  # noqa: PLC0415 - the jobs need neither Flask nor waitress
-    from app.service import create_app  # noqa: PLC0415 - as above
-    from app.serving import Models  # noqa: PLC0415 - as above
-
-    host, port = os.environ.get("HOST") or "127.0.0.1", _port()
-    try:
-        listener = server.listen(host, port)
-    except server.ServeError as error:
-        raise SettingError(str(error)) from None
-    models = Models(open_store(_setting("MODEL_STORE"), seconds=5.0))
-    lake_uri = os.environ.get("LAKE")
-    app = create_app(models, open_store(lake_uri, seconds=5.0) if lake_uri else None, calls)
-    lake = app.extensions["lake"]
-
-    def started() -> None:
-        models.start()
-        if lake is not None:
-            lake.start()
-        shown, bound = listener.getsockname()[:2]
-        url = f"http://[{shown}]:{bound}" if ":" in shown else f"http://{shown}:{bound}"
-        _say(f"Serving on {url}.", command, {"url": url, "pid": os.getpid()})
-
-    server.serve(app, listener, started)
-    models.stop()
-    if lake is not None:
-        lake.stop()
-    return 0
-
-
-def _table(options: argparse.Namespace) -> tuple[People, str]:
-    """The people a command is about, and where they came from."""
-    path: Path | None = getattr(options, "data", None)
-    if path is None:
-        return dataset.generate(options.rows, options.seed), f"generated, seed {options.seed}"
-    data = dataset.read(path)
-    return dataset.parse_csv(data, path.name), f"file, SHA-256 {documents.sha256(data)}"
+    return commands_serve.function()
 
 
 def _store(name: str) -> Store:
-    return open_store(_setting(name), seconds=30.0)
+    return open_store(setting(name), seconds=30.0)
 
 
-def _setting(name: str, what: str = "") -> str:
-    value = os.environ.get(name, "")
-    if not value:
-        raise SettingError(f"{name} is not set; give {what or f'the address of the store: {FORMS}'}.")
-    return value
-
-
-def _port() -> int:
-    text = os.environ.get("PORT") or "8080"
-    if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535):
-        raise SettingError(f"PORT is {text[:20]!r}; it must be a number from 0 to 65535.")
-    return int(text)
+def _lake() -> Store | None:
+    uri = os.environ.get("LAKE")
+    return open_store(uri, seconds=30.0) if uri else None
 
 
 def _say(sentence: str, command: str, answer: dict[str, Any]) -> int:
@@ -246,5 +259,10 @@ def _say(sentence: str, command: str, answer: dict[str, Any]) -> int:
     return 0
 
 
+def _stop(_number: int, _frame: object) -> None:
+    raise SystemExit(128 + signal.SIGTERM)
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _stop)  # else a job that is a container's first process would not hear of it
     sys.exit(main())

@@ -10,6 +10,7 @@ import io
 import math
 import random
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -60,6 +61,9 @@ class People:
     def __len__(self) -> int:
         return len(self.heights)
 
+    def __add__(self, other: People) -> People:
+        return People(self.heights + other.heights, self.weights + other.weights)
+
     def rows(self, indices: list[int]) -> People:
         """The people at these indices, in that order."""
         return People(tuple(self.heights[i] for i in indices), tuple(self.weights[i] for i in indices))
@@ -91,8 +95,11 @@ def mean_and_sd(values: tuple[float, ...] | list[float]) -> tuple[float, float]:
     return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
 
 
-def generate(rows: int = ROWS, seed: int = SEED) -> People:
+def generate(rows: int = ROWS, seed: int = SEED, *, taller: float = 0.0, heavier: float = 0.0) -> People:
     """`rows` people of a bivariate normal whose sample has the published statistics to five decimals.
+
+    With `taller` (inches) another population: its mean height is that much larger, and its people weigh as the tall
+    among the published ones do. With `heavier` (pounds) people of one height weigh that much more.
 
     The same rows and seed give the same table on every machine: only `getrandbits`, whose sequence Python
     keeps, and plain arithmetic are used, and values are rounded to five decimals as the original's are.
@@ -106,11 +113,10 @@ def generate(rows: int = ROWS, seed: int = SEED) -> People:
     shared = math.fsum(a * b for a, b in zip(first, second, strict=True)) / (rows - 1)
     other = _standardised([b - shared * a for a, b in zip(first, second, strict=True)])
     rest = math.sqrt(1 - CORRELATION**2)
+    height, weight = HEIGHT_MEAN + taller, WEIGHT_MEAN + heavier + taller * CORRELATION * WEIGHT_SD / HEIGHT_SD
     return People(
-        tuple(round(HEIGHT_MEAN + HEIGHT_SD * a, 5) for a in first),
-        tuple(
-            round(WEIGHT_MEAN + WEIGHT_SD * (CORRELATION * a + rest * b), 5) for a, b in zip(first, other, strict=True)
-        ),
+        tuple(round(height + HEIGHT_SD * a, 5) for a in first),
+        tuple(round(weight + WEIGHT_SD * (CORRELATION * a + rest * b), 5) for a, b in zip(first, other, strict=True)),
     )
 
 
@@ -124,9 +130,14 @@ def split(rows: int, seed: int) -> tuple[list[int], list[int]]:
 
     Which rows are held out depends on `rows` and `seed` alone: those with the smallest hash.
     """
-    ranked = sorted(range(rows), key=lambda index: sha256(f"{seed}:{index}".encode()).digest())
+    order = ranked(range(rows), seed)
     held_out = rows // 5
-    return sorted(ranked[held_out:]), sorted(ranked[:held_out])
+    return sorted(order[held_out:]), sorted(order[:held_out])
+
+
+def ranked(indices: Iterable[int], seed: int) -> list[int]:
+    """Row indices by a hash of theirs, the smallest first: an order that says nothing about the rows."""
+    return sorted(indices, key=lambda index: sha256(f"{seed}:{index}".encode()).digest())
 
 
 def read(path: Path) -> bytes:

@@ -10,16 +10,18 @@ What is served can so be checked from the top: pointer, manifest, and all that t
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 from app import documents, model
 from app.documents import DocumentError
 from app.model import Model, version_of
-from app.store import AbsentError, ConflictError, Object, Store
+from app.store import AbsentError, ConflictError, Object, Store, StoreError
 
 CURRENT = "current.json"
 CANDIDATE = "candidate.json"
 KEPT = 20  # versions that `current.json` remembers for rollback
+_MANIFEST = re.compile(r"versions/[0-9a-f]{16}/manifest\.json", re.ASCII)
 
 
 class JobError(Exception):
@@ -34,6 +36,11 @@ class Version(NamedTuple):
     manifest_sha256: str
     manifest: dict[str, Any]
     model: Model
+
+    @property
+    def reference(self) -> tuple[str, str]:
+        """What a pointer to it says: the version, and the SHA-256 of its manifest."""
+        return self.version, self.manifest_sha256
 
 
 def key(version: str, name: str) -> str:
@@ -100,44 +107,176 @@ def _named_by_manifest(models: Store, version: str, name: str) -> dict[str, Any]
     return document
 
 
+def known_version(models: Store, version: str) -> Version:
+    """The version that a person named. Raises StoreError, JobError."""
+    try:
+        return load_version(models, version)
+    except AbsentError as error:
+        raise JobError(f"There is no model version {version}: {error}") from None
+
+
 def rollback(models: Store) -> dict[str, Any]:
-    """Serves the version again that was served before the current one. Returns what is printed."""
-    old, etag = read_current(models)
-    if old is None:
+    """Serves the version again that was served before the current one, which is withdrawn: only `promote` brings it
+    back. Returns what is printed."""
+    pointer, etag = read_current(models)
+    if pointer is None:
         raise JobError(f"Nothing was published in {models.uri()} yet, so there is nothing to roll back.")
-    if not old["previous"]:
-        raise JobError(f"Model {old['version']} is the first one published: there is none before it.")
-    reference, *previous = old["previous"]
-    load_version(models, reference["version"], reference["manifest"])  # never back to one that is damaged
-    move(models, reference, previous, etag)
+    if not pointer["previous"]:
+        raise JobError(f"Model {pointer['version']} is the first one published: there is none before it.")
+    before, *previous = pointer["previous"]
+    back = load_version(models, before["version"], before["manifest"])  # never back to one that is damaged
+    withdrawn = [pointer["version"], *(one for one in pointer["withdrawn"] if one != pointer["version"])]
+    _move(models, back, previous, withdrawn, etag)
     return {
-        "version": reference["version"],
-        "from": old["version"],
+        "version": back.version,
+        "from": pointer["version"],
         "previous": previous[0]["version"] if previous else None,
     }
 
 
-def read_current(models: Store) -> tuple[dict[str, Any] | None, str | None]:
+def promote(models: Store, version: str) -> dict[str, Any]:
+    """Serves a version because a person says so, whatever its judgement was and even if it was withdrawn. Returns what
+    is printed. Raises JobError if it was never evaluated: nobody should promote what nobody has measured."""
+    chosen = known_version(models, version)
+    pointer, etag = read_current(models)
+    if pointer is not None and reference(pointer) == chosen.reference:
+        return {"version": version, "created": False, "previous": last(pointer)}
     try:
-        current, found = read_document(models, CURRENT, "current")
+        read_document(models, key(version, "evaluation.json"), "evaluation")
+    except AbsentError as error:
+        raise JobError(
+            f"Model {version} was not evaluated ({error}) Run `python -m app evaluate --version {version}` first."
+        ) from None
+    return {"version": version, "created": True, "previous": last(serve(models, chosen, pointer, etag))}
+
+
+def serve(models: Store, chosen: Version, pointer: dict[str, Any] | None, etag: str | None) -> dict[str, Any]:
+    """Makes a version the current one after `pointer`, whose tag is `etag`. Returns the new pointer."""
+    previous = (
+        [{"version": pointer["version"], "manifest": pointer["manifest"]}, *pointer["previous"]] if pointer else []
+    )
+    withdrawn = [one for one in pointer["withdrawn"] if one != chosen.version] if pointer else []
+    return _move(models, chosen, previous, withdrawn, etag)
+
+
+def read_current(models: Store) -> tuple[dict[str, Any] | None, str | None]:
+    """The document `current.json` and its tag; None and None if nothing was published yet."""
+    try:
+        pointer, found = read_document(models, CURRENT, "current")
     except AbsentError:
         return None, None
-    return current, found.etag
+    return pointer, found.etag
 
 
-def reference(current: dict[str, Any]) -> dict[str, Any]:
-    return {"version": current["version"], "manifest": current["manifest"]}
+def reference(pointer: dict[str, Any]) -> tuple[str, str]:
+    """What a pointer points to: a version, and the SHA-256 of its manifest."""
+    return pointer["version"], pointer["manifest"]
 
 
-def last(current: dict[str, Any]) -> str | None:
-    return str(current["previous"][0]["version"]) if current["previous"] else None
+def last(pointer: dict[str, Any]) -> str | None:
+    """The version that was served before the one that `pointer` names."""
+    return str(pointer["previous"][0]["version"]) if pointer["previous"] else None
 
 
-def move(models: Store, to: dict[str, Any], previous: list[dict[str, Any]], etag: str | None) -> None:
-    current = {"schema": "current/1", **to, "published": documents.now(), "previous": previous}
+def _move(
+    models: Store, to: Version, previous: list[dict[str, Any]], withdrawn: list[str], etag: str | None
+) -> dict[str, Any]:
+    pointer = {
+        "schema": "current/1",
+        "version": to.version,
+        "manifest": to.manifest_sha256,
+        "published": documents.now(),
+        "previous": previous[:KEPT],
+        "withdrawn": withdrawn[:KEPT],
+    }
     try:
-        models.replace(CURRENT, documents.dump(current), etag)
+        models.replace(CURRENT, documents.dump(pointer), etag)
     except ConflictError:
         raise JobError(
             f"{models.uri(CURRENT)} was moved by somebody else meanwhile; look, and run this again."
         ) from None
+    return pointer
+
+
+def write_if_other(models: Store, name: str, content: bytes) -> None:
+    """Writes an object that may change; writes nothing if it is there already. Of two at once, the last one wins."""
+    try:
+        if models.read(name, model.MAX_BYTES).data == content:
+            return
+    except AbsentError:
+        pass
+    models.write(name, content)
+
+
+def models_list(models: Store) -> list[dict[str, Any]]:
+    """Every version, newest first, with its state (`current`, `previous`, `withdrawn`, `candidate`, or none of these)
+    and what its manifest, its evaluation and its judgement say. A version that is damaged has its `trouble` instead.
+
+    The store must let itself be listed. Raises StoreError.
+    """
+    pointer, _ = read_current(models)
+    try:
+        candidate = read_document(models, CANDIDATE, "candidate")[0]["version"]
+    except AbsentError:
+        candidate = None
+    names = {name.split("/")[1] for name in models.list("versions/") if _MANIFEST.fullmatch(name)}
+    rows = [_row(models, name, _state(name, pointer, candidate)) for name in sorted(names)]
+    return sorted(rows, key=lambda row: row.get("created", ""), reverse=True)
+
+
+def _state(version: str, pointer: dict[str, Any] | None, candidate: str | None) -> str | None:
+    if pointer and pointer["version"] == version:
+        return "current"
+    if pointer and version in pointer["withdrawn"]:
+        return "withdrawn"
+    if pointer and last(pointer) == version:
+        return "previous"
+    return "candidate" if version == candidate else None
+
+
+def _row(models: Store, version: str, state: str | None) -> dict[str, Any]:
+    try:
+        found = load_version(models, version)
+    except (JobError, StoreError) as error:
+        return {"version": version, "state": state, "trouble": str(error)}
+    evaluation, judgement = (
+        _if_there(models, key(version, f"{name}.json"), name) for name in ("evaluation", "judgement")
+    )
+    return {
+        "version": version,
+        "state": state,
+        "created": found.manifest["created"],
+        "data": found.manifest["data"]["version"],
+        "rows": found.model.rows,
+        "labelled": found.model.labelled,
+        "rmse": evaluation["metrics"]["rmse"] if evaluation else None,
+        "why": judgement["why"] if judgement else None,
+    }
+
+
+def models_show(models: Store, version: str | None = None) -> dict[str, Any]:
+    """A version's lineage and judgement (the current one's, if none is named): manifest, model, evaluation, judgement.
+
+    Raises StoreError, JobError.
+    """
+    pointer, _ = read_current(models)
+    if version is None:
+        if pointer is None:
+            raise JobError(f"Nothing was published in {models.uri()} yet; name a version.")
+        version = pointer["version"]
+    found = known_version(models, version)
+    margin = found.model.margin()
+    return {
+        "version": version,
+        "state": _state(version, pointer, None),
+        "manifest": found.manifest,
+        "model": {**documents.parse(found.model.to_json()), "margin": margin},
+        **{name: _if_there(models, key(version, f"{name}.json"), name) for name in ("evaluation", "judgement")},
+    }
+
+
+def _if_there(models: Store, name: str, schema: str) -> dict[str, Any] | None:
+    try:
+        return read_document(models, name, schema)[0]
+    except AbsentError:
+        return None

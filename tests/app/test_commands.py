@@ -26,7 +26,7 @@ def run(stores: Stores, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         code = commands.main(list(arguments))
         out, error = capsys.readouterr()
         assert out.count("\n") == (1 if code == 0 else 0)
-        assert error.count("\n") == 1
+        assert error.endswith("\n")
         return code, json.loads(out) if out else {}, error
 
     return command
@@ -41,16 +41,39 @@ def test_the_commands_lead_a_model_into_service_and_back(run: Run) -> None:
     assert "was there already" in run("train")[2]
     assert run("publish")[0] == 1
     code, evaluated, said = run("evaluate")
-    assert (code, evaluated["version"]) == (0, trained["version"])
+    assert (code, evaluated["version"], evaluated["better"]) == (0, trained["version"], True)
     assert evaluated["metrics"]["rmse"] < evaluated["baseline"]["rmse"]
     assert (evaluated["event"], evaluated["rmse"]) == ("evaluation", evaluated["metrics"]["rmse"])
-    assert run("publish")[1]["version"] == trained["version"]
-    assert "is the current one already" in run("publish")[2]
+    code, published, said = run("publish")
+    assert (code, published["version"], published["created"]) == (0, trained["version"], True)
+    assert "is published. Nothing is served yet, and it beats predicting the mean" in said
+    assert "stays the current one. It is the current one already" in run("publish")[2]
     other = run("train", "--seed", "2")[1]["version"]
-    assert run("evaluate", "--version", other)[0] == run("publish", "--version", other)[0] == 0
-    assert run("rollback")[1]["version"] == trained["version"]
+    assert run("evaluate", "--version", other)[0] == run("models", "promote", other)[0] == 0
+    assert run("models", "rollback")[1]["version"] == trained["version"]
+    code, refused, said = run("publish", "--version", other)
+    assert (code, refused["version"], refused["created"]) == (0, trained["version"], False)
+    assert f"Model {other} was rolled back from." in said
     code, _, said = run("rollback")
     assert (code, said[:9]) == (1, "rollback:")
+
+
+def test_all_of_it_run_again_with_nothing_new_changes_nothing(run: Run, stores: Stores) -> None:
+    for command in ("train", "evaluate", "publish"):
+        assert run(command)[0] == 0
+    before = written(stores)
+    for command in ("train", "evaluate", "publish", "train", "evaluate", "publish"):
+        assert run(command)[1]["created"] is False
+    assert written(stores) == before
+
+
+def written(stores: Stores) -> set[tuple[str, str, str]]:
+    """Every write that the stores have seen."""
+    return {
+        (bucket, item["Key"], item["VersionId"])
+        for bucket in ("data", "models")
+        for item in stores.s3.list_object_versions(Bucket=bucket)["Versions"]
+    }
 
 
 def test_a_table_of_the_users_own_is_trained_on(run: Run, tmp_path: Path, stores: Stores) -> None:

@@ -16,7 +16,13 @@ MODEL = json.loads(
     training.fit(dataset.generate(50), data="0" * 64, seed=1, held_out=10).to_json(),
 )
 REFERENCE = {"version": "0" * 16, "manifest": "0" * 64}
-CURRENT = {"schema": "current/1", **REFERENCE, "published": "2026-11-21T00:00:00Z", "previous": [REFERENCE]}
+CURRENT = {
+    "schema": "current/1",
+    **REFERENCE,
+    "published": "2026-11-21T00:00:00Z",
+    "previous": [REFERENCE],
+    "withdrawn": [],
+}
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | st.sampled_from(["", "0" * 16, "0" * 64, "in"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),

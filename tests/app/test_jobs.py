@@ -40,6 +40,7 @@ def test_what_the_jobs_write_satisfies_the_published_schemas(stores: Stores) -> 
         "model": f"versions/{first}/model.json",
         "model-manifest": f"versions/{second}/manifest.json",
         "evaluation": f"versions/{second}/evaluation.json",
+        "judgement": f"versions/{second}/judgement.json",
         "card": f"versions/{first}/card.json",
         "reference": f"versions/{first}/reference.json",
     }
@@ -48,7 +49,9 @@ def test_what_the_jobs_write_satisfies_the_published_schemas(stores: Stores) -> 
     manifest = next(key for key in stores.keys("data") if key.endswith("manifest.json"))
     data_manifest = json.loads(stores.data.read(manifest.removeprefix("people/")).data)
     jsonschema.validate(data_manifest, documents.load_schema("data-manifest"))
-    assert {*written, "data-manifest"} == {path.name.split(".")[0] for path in documents.SCHEMAS.iterdir()}
+    assert {*written, "data-manifest", "labels-manifest", "checkpoint", "drift"} == {
+        path.name.split(".")[0] for path in documents.SCHEMAS.iterdir()
+    }
 
 
 def test_training_twice_finds_the_version_there_and_writes_nothing(stores: Stores) -> None:
@@ -142,16 +145,17 @@ def test_a_model_that_is_no_better_than_the_mean_is_not_published(stores: Stores
     weights = tuple(85 + h if i in held_out else 215 - h for i, h in enumerate(heights))
     jobs.train(People(heights, weights), "a test", 1, stores.data, stores.models)
     jobs.evaluate(stores.data, stores.models)
-    with pytest.raises(JobError, match=r"no better than predicting the mean.*It is not published"):
+    with pytest.raises(JobError, match=r"is not published\. It is no better than predicting the mean"):
         jobs.publish(stores.models)
     assert "height-weight/current.json" not in stores.keys("models")
 
 
-def test_the_evaluation_of_another_model_does_not_count(stores: Stores) -> None:
-    first = stores.publish(seed=1)
+def test_the_judgement_of_another_model_does_not_count(stores: Stores) -> None:
+    first = stores.train(seed=1)
+    jobs.evaluate(stores.data, stores.models)
     second = stores.train(seed=2)
-    stores.damage(f"versions/{second}/evaluation.json", stores.models.read(f"versions/{first}/evaluation.json").data)
-    with pytest.raises(JobError, match="evaluation of another model"):
+    stores.damage(f"versions/{second}/judgement.json", stores.models.read(f"versions/{first}/judgement.json").data)
+    with pytest.raises(JobError, match="judgement of another model"):
         jobs.publish(stores.models)
 
 
@@ -165,10 +169,14 @@ def test_publishing_moves_current_once(stores: Stores) -> None:
     assert read(stores, "current.json")["version"] == version
 
 
-def test_an_earlier_version_can_be_published_by_name(stores: Stores) -> None:
-    first, second = stores.publish(seed=1), stores.publish(seed=2)
-    assert jobs.publish(stores.models, first)["previous"] == second
-    assert read(stores, "current.json")["version"] == first
+def test_a_judgement_holds_only_beside_the_model_that_it_was_made_beside(stores: Stores) -> None:
+    first = stores.train(seed=1)
+    jobs.evaluate(stores.data, stores.models)
+    second = stores.publish(seed=2)
+    with pytest.raises(JobError, match=f"was judged beside nothing, and {second} is served now. Run .* evaluate"):
+        jobs.publish(stores.models, first)
+    assert jobs.evaluate(stores.data, stores.models, first)["against"] == second
+    assert jobs.publish(stores.models, first)["version"] in (first, second)
 
 
 def test_rolling_back_goes_through_what_was_published_step_by_step(stores: Stores) -> None:
@@ -177,7 +185,7 @@ def test_rolling_back_goes_through_what_was_published_step_by_step(stores: Store
     assert jobs.rollback(stores.models)["version"] == first
     with pytest.raises(JobError, match=f"Model {first} is the first one published"):
         jobs.rollback(stores.models)
-    assert jobs.publish(stores.models, third)["previous"] == first
+    assert read(stores, "current.json")["withdrawn"] == [second, third]
 
 
 def test_rolling_back_before_anything_was_published_is_refused(stores: Stores) -> None:
@@ -201,7 +209,7 @@ def test_only_so_many_earlier_versions_are_remembered(stores: Stores, monkeypatc
 
 def test_two_who_publish_at_once_do_not_undo_each_other(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
     stores.publish(seed=1)
-    stores.train(seed=2)
+    second = stores.train(seed=2)
     jobs.evaluate(stores.data, stores.models)
     read_current = registry.read_current
 
@@ -212,7 +220,7 @@ def test_two_who_publish_at_once_do_not_undo_each_other(stores: Stores, monkeypa
 
     monkeypatch.setattr(registry, "read_current", slow)
     with pytest.raises(JobError, match="moved by somebody else meanwhile"):
-        jobs.publish(stores.models)
+        registry.promote(stores.models, second)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from azure.core.exceptions import AzureError
 from azure.identity import CredentialUnavailableError
 from azure.storage.blob import BlobServiceClient
 
-from app import blobs, dataset, gcs, jobs
+from app import blobs, dataset, gcs, jobs, registry
 from app.blobs import BlobStore
 from app.gcs import GcsStore
 from app.s3 import S3Store
@@ -185,7 +185,7 @@ def test_a_model_is_trained_published_served_and_rolled_back(stores: Stores) -> 
     for seed in (1, 2):
         versions.append(jobs.train(dataset.generate(100, seed), "generated", seed, data, models)["version"])
         jobs.evaluate(data, models)
-        assert jobs.publish(models)["created"]
+        assert registry.promote(models, versions[-1])["created"]
         served.refresh()
         assert served.served.trouble is None
         assert served.served.version is not None
