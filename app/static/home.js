@@ -1,12 +1,11 @@
 // The home page: asks the service, shows what it says, draws the plot. All state is in `page`.
 
-import { draw, UNITS } from "./plot.js";
+import { draw, number, UNITS } from "./plot.js";
 
 const EVERY = 5000; // milliseconds between two looks at /status, while somebody looks at the page
 const page = { status: null, data: null, asked: null, answer: null, turn: 0 };
 const at = (id) => document.getElementById(id);
 const unit = () => document.querySelector('input[name="unit"]:checked').value;
-const number = (value, digits = 1, least = digits) => value.toLocaleString("en", { minimumFractionDigits: least, maximumFractionDigits: digits });
 const short = (value) => number(value, 1, 0);
 const count = (value) => value.toLocaleString("en");
 

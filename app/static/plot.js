@@ -5,6 +5,13 @@ export const UNITS = {
   in: { height: "in", weight: "lb", heightOf: (inches) => inches, weightOf: (pounds) => pounds },
   cm: { height: "cm", weight: "kg", heightOf: (inches) => inches * 2.54, weightOf: (pounds) => pounds * 0.45359237 },
 };
+
+/** A number as people read it. Answers have two decimals: first to these, so that a conversion there and back shows the same. */
+export function number(value, digits = 1, least = digits) {
+  const exact = Math.round(value * 100) / 100;
+  return exact.toLocaleString("en", { minimumFractionDigits: least, maximumFractionDigits: digits });
+}
+
 const MARGIN = { left: 46, right: 16, top: 14, bottom: 42 };
 
 /** Draws into `box`, over what was there. `data`: {line, cells}; `asked`: {height, weight, margin, told} or null. */
@@ -112,7 +119,7 @@ function point(svg, asked, unit, x, y, width, height) {
   if (asked.told) svg.append(element("circle", { class: "told", cx, cy: y(asked.told), r: 5.5 }));
   const left = cx > width - 110; // the words stand where there is room
   const tag = (at, pounds) => {
-    const words = text(cx + (left ? -13 : 13), at + 5, `${weightOf(pounds).toFixed(1)} ${UNITS[unit].weight}`, left ? "end" : "start");
+    const words = text(cx + (left ? -13 : 13), at + 5, `${number(weightOf(pounds))} ${UNITS[unit].weight}`, left ? "end" : "start");
     words.setAttribute("class", "tag");
     svg.append(words);
   };
