@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from app import release, service
-from app.jobs import Version
+from app import records, release, service
+from app.lake import Lake
+from app.registry import Version
 from app.serving import Models, Served
 from tests.app.lines import line
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from app.model import Model
     from tests.app.conftest import Stores
 
@@ -38,6 +42,12 @@ class Fixed(Models):
     def refresh_if_due(self) -> None:
         """Nothing is looked for."""
 
+    def put(self, version: str, model: Model) -> Served:
+        """Serves another model from now on."""
+        self.served = Served(Version(version, "b" * 64, MANIFEST, model), None)
+        self.changed()
+        return self.served
+
 
 def client_of(models: Models) -> FlaskClient:
     return service.create_app(models).test_client()
@@ -51,6 +61,12 @@ def client() -> FlaskClient:
 def ask(client: FlaskClient, body: Any, **more: Any) -> Any:
     data = body if isinstance(body, bytes) else json.dumps(body)
     return client.post("/predict", data=data, **{"content_type": "application/json", **more})
+
+
+def without_id(answer: Any) -> dict[str, Any]:
+    """An answer without its id, after a look at that."""
+    assert re.fullmatch("[0-9a-f]{32}", answer["id"])
+    return {name: value for name, value in answer.items() if name != "id"}
 
 
 def problem(response: Any, status: int) -> dict[str, Any]:
@@ -69,13 +85,20 @@ def test_one_height_gets_one_weight(client: FlaskClient) -> None:
     response = ask(client, {"height": 69})
     assert response.status_code == 200
     assert response.content_type == "application/json"
-    assert response.json == {"weight": 130.0, "unit": "lb", "extrapolated": False, "model": "a" * 16}
+    assert without_id(response.json) == {
+        "weight": 130.0,
+        "margin": 19.6,
+        "unit": "lb",
+        "extrapolated": False,
+        "model": "a" * 16,
+    }
 
 
 def test_many_heights_get_their_weights_in_order(client: FlaskClient) -> None:
     response = ask(client, {"heights": [68, 70.5, 80], "unit": "in"})
-    assert response.json == {
+    assert without_id(response.json) == {
         "weights": [127.0, 134.5, 163.0],
+        "margin": 19.6,
         "unit": "lb",
         "extrapolated": [False, False, True],
         "model": "a" * 16,
@@ -84,7 +107,28 @@ def test_many_heights_get_their_weights_in_order(client: FlaskClient) -> None:
 
 def test_centimetres_get_kilograms(client: FlaskClient) -> None:
     response = ask(client, {"height": 68 * 2.54, "unit": "cm"})
-    assert response.json == {"weight": 57.61, "unit": "kg", "extrapolated": False, "model": "a" * 16}
+    assert without_id(response.json) == {
+        "weight": 57.61,
+        "margin": 8.89,
+        "unit": "kg",
+        "extrapolated": False,
+        "model": "a" * 16,
+    }
+
+
+def test_no_two_answers_have_the_same_id_and_an_id_is_random(client: FlaskClient) -> None:
+    found = [ask(client, {"height": 69}).json["id"] for _ in range(600)]
+    assert len(set(found)) == 600
+    assert all(re.fullmatch("[0-9a-f]{32}", each) for each in found)
+    assert len({each[:8] for each in found}) > 590  # of 600 random ones
+
+
+@given(st.lists(st.floats(20, 110), min_size=1, max_size=30))
+def test_many_weights_are_those_of_one_height_at_a_time_and_of_the_model(heights: list[float]) -> None:
+    client = client_of(Fixed(line(coefficient=1.0)))
+    together = ask(client, {"heights": heights}).json
+    assert together["weights"] == [ask(client, {"height": height}).json["weight"] for height in heights]
+    assert together["weights"] == [round(line(coefficient=1.0).predict(height), 2) for height in heights]
 
 
 @pytest.mark.parametrize("height", [20, 110, 20.0, 68, 1e2])
@@ -184,7 +228,7 @@ def test_a_compressed_body_is_415(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/predict/", "/healthz//", "/x//healthz", "/Predict", "/static/x", "/%00", "/predict%2f", "/é"]
+    "path", ["/predict/", "/healthz//", "/x//healthz", "/Predict", "/%00", "/predict%2f", "/é"]
 )
 def test_an_unknown_path_is_404_without_html(client: FlaskClient, path: str) -> None:
     problem(client.get(path), 404)
@@ -283,32 +327,105 @@ def test_a_model_that_was_refused_shows_in_readyz_and_metrics(stores: Stores) ->
     assert ask(client, {"height": 68}).json["model"] == first
 
 
-def test_each_prediction_is_a_record_in_the_lake(stores: Stores) -> None:
-    app = service.create_app(Fixed(), stores.lake)
-    lake = app.extensions["lake"]
+def lake_of(stores: Stores, folder: Path) -> Lake:
+    return Lake(stores.lake, folder, lambda _outcome, _lines: None, seconds=0.05)
+
+
+def lines_of(stores: Stores, kind: str) -> list[dict[str, Any]]:
+    return [
+        json.loads(line_)
+        for key in stores.keys("data")
+        if f"/{kind}/" in key
+        for line_ in stores.s3.get_object(Bucket="data", Key=key)["Body"].read().splitlines()
+    ]
+
+
+def test_each_prediction_is_a_record_in_the_lake_as_records_spell_it(stores: Stores, tmp_path: Path) -> None:
+    lake = lake_of(stores, tmp_path / "spool")
+    client = service.create_app(Fixed(), lake).test_client()
     lake.start()
-    client = app.test_client()
-    ask(client, {"height": 68})
-    ask(client, {"heights": [172.72, 200], "unit": "cm"})
+    first = ask(client, {"height": 68}).json
+    second = ask(client, {"heights": [172.72, 200], "unit": "cm"}).json
     ask(client, {"heights": [68, "x"]})
     lake.stop()
-    lines = [
-        json.loads(line)
-        for key in stores.keys("data")
-        for line in stores.s3.get_object(Bucket="data", Key=key)["Body"].read().splitlines()
+    lines = {line_["id"]: line_ for line_ in lines_of(stores, "predictions")}
+    assert lines.keys() == {first["id"], second["id"]}
+    assert [round(height, 6) for height in lines[second["id"]]["heights"]] == [68.0, round(200 / 2.54, 6)]
+    found = lines[first["id"]]
+    assert (found["heights"], found["weights"], found["model"]) == ([68.0], [127.0], "a" * 16)
+    for each in lines.values():
+        text = json.dumps(each).encode()
+        assert isinstance(records.parse("predictions", text), records.Prediction)
+        assert (
+            records.line(records.parse("predictions", text)) == json.dumps(each, separators=(",", ":")).encode() + b"\n"
+        )
+
+
+def test_true_weights_are_records_too_under_the_id_that_they_name(stores: Stores, tmp_path: Path) -> None:
+    lake = lake_of(stores, tmp_path / "spool")
+    client = service.create_app(Fixed(), lake).test_client()
+    lake.start()
+    one = client.post("/feedback", json={"id": "1" * 32, "weight": 131.5})
+    row = client.post("/feedback", json={"id": "2" * 32, "weight": 60, "unit": "kg", "row": 7})
+    many = client.post("/feedback", json={"id": "3" * 32, "weights": [130, 140.5]})
+    lake.stop()
+    assert [(response.status_code, response.json) for response in (one, row, many)] == [
+        (202, {"id": "1" * 32, "taken": 1}),
+        (202, {"id": "2" * 32, "taken": 1}),
+        (202, {"id": "3" * 32, "taken": 2}),
     ]
-    assert [round(line["height_in"], 6) for line in lines] == [68.0, 68.0, round(200 / 2.54, 6)]
-    assert {line["model"] for line in lines} == {"a" * 16}
-    assert lines[0]["weight_lb"] == 127.0
-    assert samples(client)["lake_records_total", "written"] == 3
+    found = {(each["id"][0], each["row"], round(each["weight"], 3)) for each in lines_of(stores, "feedback")}
+    assert found == {("1", 0, 131.5), ("2", 7, 132.277), ("3", 0, 130.0), ("3", 1, 140.5)}
+    assert samples(client)["feedback_total",] == 4
 
 
-def test_a_lake_that_is_full_fails_no_prediction(stores: Stores) -> None:
-    app = service.create_app(Fixed(), stores.lake)  # its thread is not started: nothing empties the queue
-    client = app.test_client()
-    for _ in range(11):
-        assert ask(client, {"heights": [68] * 1_000}).status_code == 200
-    assert samples(client)["lake_records_total", "dropped"] == 1_000
+@pytest.mark.parametrize(
+    ("body", "field", "detail"),
+    [
+        (b"{", "body", "is not JSON"),
+        ([], "body", "send an object"),
+        ({}, "id", "id is missing"),
+        ({"id": 1, "weight": 1}, "id", "id is 1"),
+        ({"id": "A" * 32, "weight": 100}, "id", "32 hexadecimal digits"),
+        ({"id": "a" * 31, "weight": 100}, "id", "32 hexadecimal digits"),
+        ({"id": "a" * 32}, "weight", "one of the two"),
+        ({"id": "a" * 32, "weight": 100, "weights": [100]}, "weight", "one of the two"),
+        ({"id": "a" * 32, "weight": 100, "height": 70}, "height", "is not known"),
+        ({"id": "a" * 32, "weight": 100, "unit": "st"}, "unit", 'must be "lb" or "kg"'),
+        ({"id": "a" * 32, "weight": 1.5}, "weight", "people weigh 2 to 1500 lb"),
+        ({"id": "a" * 32, "weight": 700, "unit": "kg"}, "weight", "to 680.389 kg"),
+        ({"id": "a" * 32, "weight": True}, "weight", "must be a number"),
+        ({"id": "a" * 32, "weight": 100, "row": -1}, "row", "from 0 to 999"),
+        ({"id": "a" * 32, "weight": 100, "row": 1.0}, "row", "whole number"),
+        ({"id": "a" * 32, "weight": 100, "row": True}, "row", "whole number"),
+        ({"id": "a" * 32, "weights": [100], "row": 1}, "row", "goes with weight"),
+        ({"id": "a" * 32, "weights": []}, "weights", "must be a list"),
+        ({"id": "a" * 32, "weights": [100, None]}, "weights[1]", "must be a number"),
+    ],
+)
+def test_bad_feedback_is_answered_with_the_field_at_fault(
+    client: FlaskClient, body: Any, field: str, detail: str
+) -> None:
+    data = body if isinstance(body, bytes) else json.dumps(body)
+    found = problem(client.post("/feedback", data=data, content_type="application/json"), 400)
+    assert found["field"] == field
+    assert detail in found["detail"]
+
+
+def test_without_a_lake_true_weights_are_not_taken(client: FlaskClient) -> None:
+    found = problem(client.post("/feedback", json={"id": "a" * 32, "weight": 100}), 404)
+    assert "no lake" in found["detail"]
+
+
+def test_a_request_keeps_the_id_that_it_came_with_if_it_is_plain_and_gets_one_if_not(client: FlaskClient) -> None:
+    def id_of(given: str | None) -> str:
+        headers = {} if given is None else {"X-Request-Id": given}
+        return str(client.get("/healthz", headers=headers).headers["X-Request-Id"])
+
+    assert id_of("caller-1.2_3") == "caller-1.2_3"
+    new = {id_of(None), id_of(None), id_of(""), id_of("a b"), id_of("x" * 65), id_of("<script>"), id_of('"')}
+    assert len(new) == 7
+    assert all(re.fullmatch("[0-9a-f]{16}", each) for each in new)
 
 
 def test_an_answer_is_one_models_even_while_models_change() -> None:

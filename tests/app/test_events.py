@@ -28,7 +28,43 @@ def test_each_answer_is_one_line_with_route_status_and_time(capsys: pytest.Captu
         ("request", "/predict", 400),
         ("request", "none", 404),  # the path could hold anything
     ]
-    assert all(set(line) == {"event", "path", "status", "seconds"} and line["seconds"] > 0 for line in found)
+    assert all(set(line) == {"event", "path", "status", "seconds", "count", "request"} for line in found)
+    assert all(line["seconds"] > 0 and line["count"] == 1 for line in found)
+
+
+def test_of_many_answers_one_line_stands_for_many_and_the_counts_add_up(capsys: pytest.CaptureFixture[str]) -> None:
+    now = [0.0]
+    requests = events.Requests(lambda: now[0])
+    for number in range(1_000):
+        now[0] = number / 1_000
+        requests.tell("/predict", 200, 0.001, f"r{number}")
+    requests.tell_rest()
+    requests.tell_rest()
+    found = told(capsys)
+    assert 10 <= len(found) <= 12
+    assert sum(line["count"] for line in found) == 1_000
+    assert (found[0]["count"], found[-1]["request"]) == (1, "r999")
+
+
+def test_failures_are_told_one_by_one_among_many_answers_and_a_flood_of_them_is_bounded(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    now = [0.0]
+    requests = events.Requests(lambda: now[0])
+    for number in range(100):
+        now[0] = number / 90
+        requests.tell("/predict", 200, 0.001, "fine")
+        requests.tell("/predict", 500, 0.001, f"failed-{number}")
+    found = [line for line in told(capsys) if line["status"] == 500]
+    assert len(found) >= 99
+    for _ in range(1_000):
+        requests.tell("/predict", 503, 0.001, "full")
+    assert len(told(capsys)) == 1
+
+
+def test_an_answer_names_the_request_in_the_line_about_it(capsys: pytest.CaptureFixture[str]) -> None:
+    response = client_of(Fixed()).post("/predict", json={"height": 68}, headers={"X-Request-Id": "mine"})
+    assert (response.headers["X-Request-Id"], [line["request"] for line in told(capsys)]) == ("mine", ["mine"])
 
 
 def test_what_the_platform_itself_asks_is_not_logged(capsys: pytest.CaptureFixture[str]) -> None:

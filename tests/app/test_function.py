@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from app import function, service
-from app.calls import Call, Calls
+from app.calls import Calls
 from app.function import EventError, Runtime, RuntimeApiError, answer, run
+from app.records import Prediction
 from app.serving import Models
 from tests.app.fakes import Answer, Lambda, serving
-from tests.app.test_app_service import Fixed
+from tests.app.test_app_service import Fixed, without_id
 
 if TYPE_CHECKING:
     from tests.app.conftest import Stores
@@ -43,7 +44,13 @@ def test_a_call_is_answered_as_the_service_answers_it(app: Any) -> None:
     assert found["statusCode"] == 200
     assert found["headers"]["content-type"] == "application/json"
     assert not found["isBase64Encoded"]
-    assert json.loads(found["body"]) == {"weight": 130.0, "unit": "lb", "extrapolated": False, "model": "a" * 16}
+    assert without_id(json.loads(found["body"])) == {
+        "weight": 130.0,
+        "margin": 19.6,
+        "unit": "lb",
+        "extrapolated": False,
+        "model": "a" * 16,
+    }
 
 
 def test_a_body_in_base64_is_read(app: Any) -> None:
@@ -150,6 +157,6 @@ def test_a_recent_look_is_not_repeated_for_each_call(stores: Stores) -> None:
 
 
 def test_a_function_without_a_model_says_503_and_stores_nothing() -> None:
-    stored: list[Call] = []
+    stored: list[Prediction] = []
     found = answer(service.create_app(Fixed(None), None, Calls(stored.append)), event({"height": 68}))
     assert (found["statusCode"], stored) == (503, [])
