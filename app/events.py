@@ -23,6 +23,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
@@ -31,19 +32,7 @@ FAILURES = 0.01  # the same, of those that the service failed
 _WAITING = 1_000  # lines, of which the oldest go, where standard output is not read
 
 _ID = re.compile(r"[0-9A-Za-z._-]{1,64}", re.ASCII)
-_lock = threading.Lock()
 
-
-class _Group:
-    """Answers of one route and status: how many were not told of, and the last one."""
-
-    __slots__ = ("left", "next", "request", "seconds")
-
-    def __init__(self) -> None:
-        self.left, self.next, self.seconds, self.request = 0, 0.0, 0.0, ""
-
-
-_groups: dict[tuple[str, int], _Group] = {}
 _queue: deque[str] | None = None  # lines for the thread that writes, where there is one
 _prefix, _numbers = os.urandom(4).hex(), count()
 
@@ -57,30 +46,50 @@ def tell(event: str, **fields: Any) -> None:
         _write(line)
 
 
-def tell_request(path: str, status: int, seconds: float, request: str) -> None:
-    """Tells of an answer, or counts it for the next line about such answers. `path` must be a route."""
-    group = _groups.get((path, status))
-    if group is None:
-        group = _groups.setdefault((path, status), _Group())
-    now = time.monotonic()
-    with _lock:
-        group.left += 1
-        group.seconds, group.request = seconds, request
-        if now < group.next:
-            return
-        number, group.left = group.left, 0
-        group.next = now + (FAILURES if status >= 500 else OFTEN)
-    tell("request", path=path, status=status, seconds=round(seconds, 6), count=number, request=request)
+class _Group:
+    """Answers of one route and status: how many were not told of, and the last one."""
+
+    __slots__ = ("left", "next", "request", "seconds")
+
+    def __init__(self) -> None:
+        self.left, self.next, self.seconds, self.request = 0, 0.0, 0.0, ""
 
 
-def tell_rest() -> None:
-    """Tells of the answers that are counted and wait for a line."""
-    for (path, status), group in list(_groups.items()):
-        with _lock:
+class Requests:
+    """Tells of answers, for any thread: each where they are few, one for many where they are many."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._groups: dict[tuple[str, int], _Group] = {}
+        self._lock = threading.Lock()
+        self._clock = clock
+
+    def tell(self, path: str, status: int, seconds: float, request: str) -> None:
+        """Tells of an answer, or counts it for the next line about such answers. `path` must be a route."""
+        with self._lock:
+            group = self._groups.get((path, status))
+            if group is None:
+                group = self._groups[path, status] = _Group()
+            group.left += 1
+            group.seconds, group.request = seconds, request
+            now = self._clock()
+            if now < group.next:
+                return
+            group.next = now + (FAILURES if status >= 500 else OFTEN)
             number, group.left = group.left, 0
-        if number:
-            seconds = round(group.seconds, 6)
-            tell("request", path=path, status=status, seconds=seconds, count=number, request=group.request)
+        self._tell(path, status, group, number)
+
+    def tell_rest(self) -> None:
+        """Tells of the answers that are counted and wait for a line."""
+        with self._lock:
+            waiting = [(key, group, group.left) for key, group in self._groups.items() if group.left]
+            for _, group, _ in waiting:
+                group.left = 0
+        for (path, status), group, number in waiting:
+            self._tell(path, status, group, number)
+
+    def _tell(self, path: str, status: int, group: _Group, number: int) -> None:
+        seconds = round(group.seconds, 6)
+        tell("request", path=path, status=status, seconds=seconds, count=number, request=group.request)
 
 
 def request_id(given: str | None) -> str:
@@ -95,7 +104,6 @@ def start_worker() -> None:
     global _queue, _prefix, _numbers  # noqa: PLW0603 - one standard output, one worker, one process
     _queue = deque(maxlen=_WAITING)
     _prefix, _numbers = os.urandom(4).hex(), count()
-    _groups.clear()
 
 
 def write_waiting() -> None:

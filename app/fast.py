@@ -43,10 +43,10 @@ class _Head(NamedTuple):
 
 
 class Fast:
-    """Answers requests by `answers`, for one thread."""
+    """Answers requests by `answers`, counts them in `metrics` and tells of them by `told`. For one thread."""
 
-    def __init__(self, answers: Answers, metrics: Metrics) -> None:
-        self._answers, self._metrics = answers, metrics
+    def __init__(self, answers: Answers, metrics: Metrics, told: events.Requests) -> None:
+        self._answers, self._metrics, self._told = answers, metrics, told
         self._adjustments = Adjustments()
         self._heads: dict[bytes, _Head | None] = {}
         self._second, self._ok = 0, b""
@@ -77,7 +77,7 @@ class Fast:
             status, body = 500, requests.problem(500, "The service failed; its log says how.")
         seconds = perf_counter() - started
         self._metrics.answered(PREDICT, status, seconds)
-        events.tell_request(PREDICT, status, seconds, request)
+        self._told.tell(PREDICT, status, seconds, request)
         if status != 200 or close:
             return spell(status, body, request, close=close)
         if (now := int(time.time())) != self._second:

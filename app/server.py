@@ -108,7 +108,7 @@ class _ErrorTask(ErrorTask):  # type: ignore[misc] # as above
         self.write(body)
         seconds = time.time() - self.start_time
         self.channel.server.worker.metrics.answered(NO_ROUTE, error.code, seconds)
-        events.tell_request(NO_ROUTE, error.code, seconds, request)
+        self.channel.server.worker.told.tell(NO_ROUTE, error.code, seconds, request)
 
 
 class _Task(WSGITask):  # type: ignore[misc] # as above
@@ -210,8 +210,10 @@ class _Channel(HTTPChannel):  # type: ignore[misc] # as above
 class Worker:
     """Answers the connections of `listener` by `app` and `fast` until `stop`, then those that were made already."""
 
-    def __init__(self, app: Flask, listener: socket.socket, fast: Fast, metrics: Metrics) -> None:
-        self.fast, self.metrics = fast, metrics
+    def __init__(
+        self, app: Flask, listener: socket.socket, fast: Fast, metrics: Metrics, told: events.Requests
+    ) -> None:
+        self.fast, self.metrics, self.told = fast, metrics, told
         self.stopping = False
         self.unsettled: set[Any] = set()  # channels that may wait for something else than the kernel knows of
         self.now, self.started = time.time(), perf_counter()

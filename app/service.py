@@ -43,15 +43,15 @@ def create_app(
 ) -> Flask:
     """The WSGI application. `models` says what is served; without `lake` and `calls` no predictions are kept.
 
-    Starts no thread: who serves it starts and stops `models` and `lake`. `app.extensions` has its `metrics` and its
-    `answers`, whose lake may be set later.
+    Starts no thread: who serves it starts and stops `models` and `lake`. `app.extensions` has what else answers
+    needs: `answers`, whose lake may be set later, `metrics`, `drift`, and `requests`, which tells of answers.
     """
     app = Flask("app", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     drift = Drift(lambda share: events.tell("drift", share=round(share, 4)))
-    metrics = metrics or Metrics()
+    metrics, told = metrics or Metrics(), events.Requests()
     answers = Answers(models, metrics, drift, lake, calls)
-    app.extensions |= {"metrics": metrics, "answers": answers, "drift": drift}
+    app.extensions |= {"metrics": metrics, "answers": answers, "drift": drift, "requests": told}
 
     def changed() -> None:
         metrics.show(models.served, models.loads)
@@ -95,7 +95,7 @@ def create_app(
 
     pages.register(app, models, metrics)
     metrics.know(rule.rule for rule in app.url_map.iter_rules())
-    _observe(app, metrics)
+    _observe(app, metrics, told)
     _explain(app)
     return app
 
@@ -123,7 +123,7 @@ def _versions(models: Models) -> dict[str, Any]:
     return {"model": model, "release": release.release(), "code": release.code_hash()}
 
 
-def _observe(app: Flask, metrics: Metrics) -> None:
+def _observe(app: Flask, metrics: Metrics, told: events.Requests) -> None:
     @app.before_request
     def start() -> None:
         g.started = time.perf_counter()
@@ -136,7 +136,7 @@ def _observe(app: Flask, metrics: Metrics) -> None:
         seconds = time.perf_counter() - g.started
         metrics.answered(route, response.status_code, seconds)
         if route not in _QUIET:
-            events.tell_request(route, response.status_code, seconds, g.id)
+            told.tell(route, response.status_code, seconds, g.id)
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["X-Request-Id"] = g.id
         return response

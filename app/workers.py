@@ -158,7 +158,8 @@ def _work(index: int, service: Service, listener: socket.socket, alive: int) -> 
     metrics: Metrics = extensions["metrics"]
     metrics.use(index)
     events.start_worker()
-    worker = Worker(service.app, listener, Fast(extensions["answers"], metrics), metrics)
+    told: events.Requests = extensions["requests"]
+    worker = Worker(service.app, listener, Fast(extensions["answers"], metrics, told), metrics, told)
     signal.signal(signal.SIGTERM, lambda *_: worker.stop())
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
@@ -194,7 +195,7 @@ def _beat(service: Service, metrics: Metrics, lake: Lake | None, ending: threadi
                 version = service.models.served.version
                 share = drift.share(version.model) if version is not None else None
                 metrics.show_state(share, lake.waiting() if lake is not None else 0)
-                events.tell_rest()
+                service.app.extensions["requests"].tell_rest()
             events.write_waiting()
         except Exception:  # the thread must outlive whatever a disk can do
             log.exception("the worker's state cannot be told")
