@@ -94,6 +94,7 @@ def test_every_topic_is_tried_on_every_cloud_that_has_it() -> None:
     assert tried == {(cloud, topic) for cloud in CLOUDS for topic in TOPICS} - without
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("cloud", "topic", "line"), MARKED)
 def test_an_unsound_declaration_is_stopped_and_sarif_points_at_its_line(
     plan: Any, tmp_path: Path, cloud: str, topic: str, line: int

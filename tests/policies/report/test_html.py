@@ -122,6 +122,7 @@ def test_the_summary_of_each_stack_adds_up_to_that_of_all(report: Report) -> Non
     assert rows[0].failed != rows[1].failed
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_stays_text_wherever_it_stands(text: str, tmp_path: Path) -> None:
     row = samples.resource(text, {"fails": [text]}, source={"file": text, "line": 3}, type=f"aws:s3/x:{text}")
