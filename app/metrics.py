@@ -44,7 +44,7 @@ _STATUSES_AT = _MODELS_AT + 2 * _MODELS
 _TIMES_AT = _STATUSES_AT + _ROUTES * len(_LABELS)
 _WHOLE = _TIMES_AT + _ROUTES * (len(BUCKETS) + 1)
 # … and its seconds and shares, of which -1 is none.
-_SHARE, _CHECKED = range(2)
+_SHARE, _CHECKED, _RMSE, _EXPECTED, _TRUE = range(5)
 _SUMS_AT = 8
 _RECENT_AT = _SUMS_AT + _ROUTES
 _REAL = _RECENT_AT + RECENT
@@ -61,7 +61,7 @@ class Metrics:
         self._reals = [block[8 * _WHOLE :].cast("d") for block in blocks]
         for counts, reals in zip(self._counts, self._reals, strict=True):
             counts[_LIVE] = 1
-            reals[_SHARE] = reals[_CHECKED] = -1.0
+            _know_nothing(reals)
         self._routes: dict[str, int] = {NO_ROUTE: 0, PREDICT: 1}
         self._lock = threading.Lock()  # of this process's threads
         self._model_at: dict[str, int] = {}
@@ -136,7 +136,11 @@ class Metrics:
         for at, outcome in enumerate(_LOADS):
             counts[_LOADS_AT + at] = loads[outcome]
         verdict = served.drift
-        self._own_reals[_CHECKED] = verdict["share"] if verdict and verdict["share"] is not None else -1.0
+        accuracy = verdict["accuracy"] if verdict else None
+        reals = self._own_reals
+        reals[_CHECKED] = verdict["share"] if verdict and verdict["share"] is not None else -1.0
+        for at, name in ((_RMSE, "rmse"), (_EXPECTED, "expected"), (_TRUE, "labels")):
+            reals[at] = accuracy[name] if accuracy else -1.0
         counts[_REBUILD] = bool(verdict and verdict["rebuild"])
         counts[_READY] = version is not None
 
@@ -149,7 +153,7 @@ class Metrics:
         """The worker is gone and none takes its place: what it counted stays, what it was ends."""
         counts, reals = self._counts[worker], self._reals[worker]
         counts[_LIVE] = counts[_PID] = counts[_READY] = counts[_STALE] = counts[_MODEL] = counts[_WAITING] = 0
-        reals[_SHARE] = reals[_CHECKED] = -1.0
+        _know_nothing(reals)
 
     @property
     def ready(self) -> bool:
@@ -248,12 +252,20 @@ class Metrics:
         for name, text, at in (
             ("drift_share", "How far live heights are from the model's; rebuild it from 0.25 on.", _SHARE),
             ("drift_checked_share", "The same, as the last look at the lake found it.", _CHECKED),
+            ("model_rmse", "Error on true weights that came back, as the last look at the lake found it, lb.", _RMSE),
+            ("model_rmse_expected", "Error that is expected of the model, lb.", _EXPECTED),
+            ("model_labels", "True weights that the last look at the lake found.", _TRUE),
         ):
             largest = max(reals[at] for reals in self._reals)
             family = GaugeMetricFamily(name, text)
             if largest >= 0:
                 family.add_metric([], largest)
             yield family
+
+
+def _know_nothing(reals: memoryview[float]) -> None:
+    for at in (_SHARE, _CHECKED, _RMSE, _EXPECTED, _TRUE):
+        reals[at] = -1.0
 
 
 class _All(Collector):

@@ -136,5 +136,7 @@ def test_its_commands_make_buckets_train_publish_and_serve(tmp_path: Path) -> No
         assert json.loads(done.stdout.splitlines()[-1])["command"] == "publish"
         with processes.Running({**SERVICES["app"]["environment"], **here}) as service:
             processes.wait_until_ready(service.url)
+            service.process.terminate()
+            service.process.wait(20)
     finally:
         emulator.stop()
