@@ -179,7 +179,7 @@ def _feedback() -> Document:
 
 def _healthz() -> Document:
     answer = _json("The process is alive.", ref("Health"), one={"status": "ok"})
-    return _operation("healthz", "Watch", "Is the process alive", "", {200: answer, **_problems(500)})
+    return _operation("healthz", "Watch", "Is the process alive", "", {200: answer, **_problems(500, 503)})
 
 
 def _readyz() -> Document:
@@ -192,18 +192,20 @@ def _readyz() -> Document:
 
 def _version() -> Document:
     answer = _json("Hashes from the model to its data and code.", ref("Version"))
-    return _operation("version", "Watch", "What runs here, by its hashes", "", {200: answer, **_problems(500)})
+    return _operation("version", "Watch", "What runs here, by its hashes", "", {200: answer, **_problems(500, 503)})
 
 
 def _status() -> Document:
     text = "What the home page shows. `card` is null where the version has none, `line` where no model is loaded."
     answer = _json("The state of the service.", ref("Status"))
-    return _operation("status", "Watch", "Model card, drift and recent latency", text, {200: answer, **_problems(500)})
+    return _operation(
+        "status", "Watch", "Model card, drift and recent latency", text, {200: answer, **_problems(500, 503)}
+    )
 
 
 def _metrics() -> Document:
     answer = {"description": "Metrics of all workers.", "content": {"text/plain": {"schema": {"type": "string"}}}}
-    return _operation("metrics", "Watch", "For Prometheus", "", {200: answer, **_problems(500)})
+    return _operation("metrics", "Watch", "For Prometheus", "", {200: answer, **_problems(500, 503)})
 
 
 def _page(name: str, summary: str) -> Document:
@@ -212,13 +214,13 @@ def _page(name: str, summary: str) -> Document:
         "content": {"text/html": {"schema": {"type": "string"}}},
         "headers": _tagged(),
     }
-    return _operation(name, "Pages", summary, "", {200: answer, 304: _unchanged(), **_problems(500)})
+    return _operation(name, "Pages", summary, "", {200: answer, 304: _unchanged(), **_problems(500, 503)})
 
 
 def _openapi() -> Document:
     answer = _json("OpenAPI 3.1.", {"type": "object", "required": ["openapi", "info", "paths"]})
     answer["headers"] = _tagged()
-    return _operation("openapi", "Pages", "This document", "", {200: answer, 304: _unchanged(), **_problems(500)})
+    return _operation("openapi", "Pages", "This document", "", {200: answer, 304: _unchanged(), **_problems(500, 503)})
 
 
 def _static() -> Document:
@@ -227,7 +229,11 @@ def _static() -> Document:
     answer = {"description": "The file.", "content": content, "headers": _tagged()}
     text = "The pages ask for nothing else, and for nothing from any other place."
     found = _operation(
-        "static", "Pages", "What the pages are made of", text, {200: answer, 304: _unchanged(), **_problems(404, 500)}
+        "static",
+        "Pages",
+        "What the pages are made of",
+        text,
+        {200: answer, 304: _unchanged(), **_problems(404, 500, 503)},
     )
     name = {"type": "string", "pattern": r"^[a-z]+\.(css|js|svg)$"}
     found["parameters"] = [{"name": "file", "in": "path", "required": True, "schema": name, "example": "home.js"}]

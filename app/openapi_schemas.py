@@ -73,7 +73,7 @@ def schemas() -> Document:
         ),
         "Status": _status_schema(model_id),
         "Card": _stored("card"),
-        "Verdict": {"type": "object"},
+        "Verdict": _stored("drift"),
         "Problem": _object(
             {
                 "type": {"const": "about:blank"},
