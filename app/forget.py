@@ -17,16 +17,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import islice
 from secrets import token_hex
-from typing import Any
+from typing import Any, NamedTuple
 
-from app import documents, lake
+from app import documents
 from app.documents import DocumentError
 from app.jobs import JobError
+from app.lake import MAX_OBJECT
 from app.records import KINDS
 from app.store import MAX_BYTES, AbsentError, DeniedError, Store, TooLargeError
 
@@ -41,11 +42,22 @@ _MANIFEST_OF = re.compile(r"versions/(?P<version>[0-9a-f]{16})/manifest\.json", 
 _REWRITTEN = re.compile(r"(?P<name>.+?)(-[0-9a-f]{12}w)?\.jsonl", re.ASCII)
 
 
-def forget(prediction: str, data: Store, models: Store, records: Store | None) -> dict[str, Any]:
+class Place(NamedTuple):
+    """Where rows are: the data store, and the lake's store if there is one."""
+
+    data: Store
+    lake: Store | None
+
+
+def forget(
+    prediction: str, data: Store, models: Store, lake: Store | None, copies: Sequence[Place] = ()
+) -> dict[str, Any]:
     """Removes the rows of the call with the id `prediction` (32 hexadecimal digits); returns what the command prints.
 
-    `records` is the lake's store, if there is one. The rows of a person are those of all calls that were answered
-    for them: one run for each id. Run again with nothing left, it changes nothing. Raises JobError, StoreError.
+    `copies` are where another region keeps versions that a removal here does not reach (S3 replication): they are
+    cleaned first, as what is written here is copied there. The rows of a person are those of all calls that were
+    answered for them: one run for each id. Run again with nothing left, it changes nothing. Raises JobError,
+    StoreError.
     """
     if not _ID.fullmatch(prediction):
         raise JobError("An id has 32 hexadecimal digits, as /predict answered it.")
@@ -56,18 +68,31 @@ def forget(prediction: str, data: Store, models: Store, records: Store | None) -
     saw = sorted({*before["models"], *_fitted_to(models, set(known))})
     if known:  # written down before the rows go, as they alone tell which versions had them
         data.write(plan, documents.dump({"schema": "forgetting/1", "data": known, "models": saw}))
-    removed: Counter[str] = Counter(dict.fromkeys((*KINDS, "labels"), 0))
+    removed: Counter[str] = Counter(dict.fromkeys((*KINDS, "labels", "copies"), 0))
     unread = 0
-    for kind in KINDS:
-        for lines in _on_each(records, f"{kind}/", needle) if records is not None else ():
-            unread += lines is None
-            removed[kind] += lines or 0
-    for version in known:
-        removed["labels"] += _without(data, version, needle)
+    for copy in copies:
+        there = _clean(copy, sorted({*known, *_holding(copy.data, needle)}), needle)
+        unread += there.pop("unread", 0)
+        removed["copies"] += there.total()
+    removed.update(_clean(Place(data, lake), known, needle))
+    unread += removed.pop("unread", 0)
     answer = {"removed": dict(removed), "unread": unread, "data": known, "models": saw}
     record = _record(data, answer) if known or removed.total() else None
-    data.delete(plan)
+    for place in (*(copy.data for copy in copies), data):
+        place.delete(plan)
     return {**answer, "record": record}
+
+
+def _clean(place: Place, versions: list[str], needle: bytes) -> Counter[str]:
+    """Takes the id's rows out of a lake and out of these data versions; returns how many, and how many objects of the
+    lake were too large to be looked at (`unread`)."""
+    removed: Counter[str] = Counter()
+    for kind in KINDS:
+        for lines in _on_each(place.lake, f"{kind}/", needle) if place.lake is not None else ():
+            removed["unread" if lines is None else kind] += 1 if lines is None else lines
+    for version in versions:
+        removed["labels"] += _without(place.data, version, needle)
+    return removed
 
 
 def _read_plan(data: Store, plan: str) -> dict[str, list[str]]:
@@ -123,7 +148,7 @@ def _rewrite(store: Store, key: str, needle: bytes) -> int | None:
     the two finds the others' lines twice, never not at all.
     """
     try:
-        content = store.read(key, lake.MAX_OBJECT).data
+        content = store.read(key, MAX_OBJECT).data
     except DeniedError:
         raise
     except AbsentError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from app import documents, lake, records
-from app.forget import forget
+from app.forget import Place, forget
 from app.jobs import JobError
 from app.records import Feedback, Prediction
 from app.store import DeniedError, Object, Store
@@ -120,7 +120,7 @@ SAW = {"data": [f"{1:016x}", f"{3:016x}"], "models": [f"{0xA:016x}", f"{0xC:016x
 
 def test_one_persons_rows_go_with_all_their_versions_and_the_models_that_saw_them_are_named(filled: Stores) -> None:
     answer = forget(WHO, filled.data, filled.models, filled.lake)
-    assert answer["removed"] == {"predictions": 2, "feedback": 2, "labels": 2}
+    assert answer["removed"] == {"predictions": 2, "feedback": 2, "labels": 2, "copies": 0}
     assert {name: answer[name] for name in SAW} == SAW
     assert answer["unread"] == 0
     assert_forgotten(filled)
@@ -143,7 +143,7 @@ def test_forgetting_again_changes_nothing(filled: Stores) -> None:
     forget(WHO, filled.data, filled.models, filled.lake)
     before = sorted(everything(filled))
     again = forget(WHO, filled.data, filled.models, filled.lake)
-    assert again["removed"] == {"predictions": 0, "feedback": 0, "labels": 0}
+    assert again["removed"] == {"predictions": 0, "feedback": 0, "labels": 0, "copies": 0}
     assert (again["models"], again["record"]) == ([], None)
     assert sorted(everything(filled)) == before
 
@@ -240,7 +240,7 @@ def test_hostile_objects_of_the_lake_stop_nothing(filled: Stores, monkeypatch: p
     filled.lake.write(f"predictions/date={TODAY}/hour=15/large.jsonl", predicted(OTHER) * 100)
     filled.lake.write("predictions/strange name", b"\xff\n" + predicted(WHO))
     filled.lake.write(f"feedback/date={TODAY}/hour=15/bad.jsonl", b"no JSON " + WHO.encode() + b"\xff\n\n")
-    monkeypatch.setattr(lake, "MAX_OBJECT", 5_000)
+    monkeypatch.setattr("app.forget.MAX_OBJECT", 5_000)
     answer = forget(WHO, filled.data, filled.models, filled.lake)
     assert answer["unread"] == 1
     assert answer["removed"]["predictions"] == 3
@@ -250,8 +250,17 @@ def test_hostile_objects_of_the_lake_stop_nothing(filled: Stores, monkeypatch: p
 
 def test_without_a_lake_the_labelled_rows_go(filled: Stores) -> None:
     answer = forget(WHO, filled.data, filled.models, None)
-    assert answer["removed"] == {"predictions": 0, "feedback": 0, "labels": 2}
+    assert answer["removed"] == {"predictions": 0, "feedback": 0, "labels": 2, "copies": 0}
     assert answer["models"] == SAW["models"]
+
+
+def test_the_copy_in_another_region_is_cleaned_with_its_versions(filled: Stores) -> None:
+    there = InMemory(Memory("copy", "people/"), Memory("none", ""), Memory("copy", "lake/"))
+    fill(there)
+    answer = forget(WHO, filled.data, filled.models, filled.lake, [Place(there.data, there.lake)])
+    assert answer["removed"] == {"predictions": 2, "feedback": 2, "labels": 2, "copies": 6}
+    assert_forgotten(filled)
+    assert_forgotten(there)
 
 
 def test_a_manifest_that_is_none_is_an_error_and_nothing_goes(filled: Stores) -> None:
