@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import islice
@@ -29,7 +29,7 @@ from app.documents import DocumentError
 from app.jobs import JobError
 from app.lake import MAX_OBJECT
 from app.records import KINDS
-from app.store import MAX_BYTES, AbsentError, DeniedError, Store, TooLargeError
+from app.store import MAX_BYTES, AbsentError, DeniedError, Store, TooLargeError, open_store
 
 LABELS = "labels.csv"  # in a data version
 MARK = "forgotten.json"  # beside it
@@ -42,6 +42,9 @@ _MANIFEST_OF = re.compile(r"versions/(?P<version>[0-9a-f]{16})/manifest\.json", 
 _REWRITTEN = re.compile(r"(?P<name>.+?)(-[0-9a-f]{12}w)?\.jsonl", re.ASCII)
 
 
+COPY_OF_DATA, COPY_OF_LAKE = "DATA_STORE_COPY", "LAKE_COPY"  # variables, set where there is a copy
+
+
 class Place(NamedTuple):
     """Where rows are: the data store, and the lake's store if there is one."""
 
@@ -50,11 +53,11 @@ class Place(NamedTuple):
 
 
 def forget(
-    prediction: str, data: Store, models: Store, lake: Store | None, copies: Sequence[Place] = ()
+    prediction: str, data: Store, models: Store, lake: Store | None, others: Sequence[Place] = ()
 ) -> dict[str, Any]:
     """Removes the rows of the call with the id `prediction` (32 hexadecimal digits); returns what the command prints.
 
-    `copies` are where another region keeps versions that a removal here does not reach (S3 replication): they are
+    `others` are where another region keeps versions that a removal here does not reach (S3 replication): they are
     cleaned first, as what is written here is copied there. The rows of a person are those of all calls that were
     answered for them: one run for each id. Run again with nothing left, it changes nothing. Raises JobError,
     StoreError.
@@ -70,7 +73,7 @@ def forget(
         data.write(plan, documents.dump({"schema": "forgetting/1", "data": known, "models": saw}))
     removed: Counter[str] = Counter(dict.fromkeys((*KINDS, "labels", "copies"), 0))
     unread = 0
-    for copy in copies:
+    for copy in others:
         there = _clean(copy, sorted({*known, *_holding(copy.data, needle)}), needle)
         unread += there.pop("unread", 0)
         removed["copies"] += there.total()
@@ -78,9 +81,15 @@ def forget(
     unread += removed.pop("unread", 0)
     answer = {"removed": dict(removed), "unread": unread, "data": known, "models": saw}
     record = _record(data, answer) if known or removed.total() else None
-    for place in (*(copy.data for copy in copies), data):
+    for place in (*(copy.data for copy in others), data):
         place.delete(plan)
     return {**answer, "record": record}
+
+
+def copies(environment: Mapping[str, str]) -> list[Place]:
+    """The copy that the variables DATA_STORE_COPY and LAKE_COPY name, if there is one. Raises StoreError."""
+    data, lake = environment.get(COPY_OF_DATA), environment.get(COPY_OF_LAKE)
+    return [Place(open_store(data), open_store(lake) if lake else None)] if data else []
 
 
 def _clean(place: Place, versions: list[str], needle: bytes) -> Counter[str]:

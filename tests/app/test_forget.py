@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from app import documents, lake, records
-from app.forget import Place, forget
+from app.forget import Place, copies, forget
 from app.jobs import JobError
 from app.records import Feedback, Prediction
 from app.store import DeniedError, Object, Store
@@ -194,6 +194,11 @@ class Dying(Store):
         self._change(lambda: self._store.delete(key))
 
 
+def dying(stores: Stores | InMemory, at: int, after: bool) -> tuple[Store, Store, Store]:
+    """Data, models and lake, which end together."""
+    return Dying(stores.data, at, after), Dying(stores.models, at, after), Dying(stores.lake, at, after)
+
+
 CHANGES = 18  # of a whole run
 
 
@@ -207,7 +212,7 @@ def test_a_run_that_is_killed_is_finished_by_the_next_one(
     monkeypatch.setattr("app.forget.READERS", 1)
     Dying.changes = 0
     with pytest.raises(Killed):
-        forget(WHO, *(Dying(store, at, after) for store in filled))
+        forget(WHO, *dying(filled, at, after))
     assert Dying.changes == at
     found = {each.id for each in lake.read(filled.lake, "predictions", TODAY)}
     assert {OTHER, THIRD} <= found  # what is others' is there all the time
@@ -219,7 +224,7 @@ def test_a_run_that_is_killed_is_finished_by_the_next_one(
 
 def test_the_kills_were_tried_at_every_change(filled: Stores) -> None:
     Dying.changes = 0
-    forget(WHO, *(Dying(store, 10_000, after=False) for store in (filled.data, filled.models, filled.lake)))
+    forget(WHO, *dying(filled, 10_000, after=False))
     assert Dying.changes == CHANGES
 
 
@@ -261,6 +266,15 @@ def test_the_copy_in_another_region_is_cleaned_with_its_versions(filled: Stores)
     assert answer["removed"] == {"predictions": 2, "feedback": 2, "labels": 2, "copies": 6}
     assert_forgotten(filled)
     assert_forgotten(there)
+
+
+def test_a_copy_is_named_by_its_variables(s3: object) -> None:
+    assert copies({"DATA_STORE": "s3://data/people/"}) == []
+    ((data, lake_),) = copies({"DATA_STORE_COPY": "s3://copy/people/", "LAKE_COPY": "s3://copy/lake/"})
+    assert lake_ is not None
+    assert (data.uri(), lake_.uri()) == ("s3://copy/people/", "s3://copy/lake/")
+    ((_, none),) = copies({"DATA_STORE_COPY": "s3://copy/people/"})
+    assert none is None
 
 
 def test_a_manifest_that_is_none_is_an_error_and_nothing_goes(filled: Stores) -> None:
