@@ -4,8 +4,10 @@ The share is the larger of two distances, and at REBUILD, 25 %, the model is to 
 
     quantile shift         the mean of |live quantile - training quantile| over 5 %, 10 %, … 95 %, in standard
                            deviations of the training heights: how far people moved
-    population stability   the sum of (live - training) * ln(live / training) over ten bins, each of which holds a
-                           tenth of the training heights (PSI): how much the shape changed, wherever that was
+    population stability   half the root of the PSI, the sum of (live - training) * ln(live / training) over ten bins,
+                           each of which holds a tenth of the training heights: how much the shape changed, wherever
+                           that was. The PSI's usual limit, 0.25, is 0.25 here, too; but where normal people move by
+                           some spreads the PSI is their square, and this is half of them
 
 Both are of mid-distribution functions (Parzen 2004; Ma, Genton and Parzen 2011): half of a value's people count as
 below it, and between values the function is a straight line. Heights that somebody rounds to inches so are no drift.
@@ -78,11 +80,11 @@ def distances(heights: list[float], model: Model) -> dict[str, float]:
     ]
     return {
         "quantile_shift": math.fsum(moved) / len(moved) / model.scale,
-        "population_stability": _stability(middle, len(heights), model.quantiles),
+        "population_stability": math.sqrt(_psi(middle, len(heights), model.quantiles)) / 2,
     }
 
 
-def _stability(live: MidDistribution, size: int, quantiles: tuple[float, ...]) -> float:
+def _psi(live: MidDistribution, size: int, quantiles: tuple[float, ...]) -> float:
     """PSI of live heights against training quantiles."""
     step = (len(LEVELS) - 1) // BINS
     inner = list(zip(quantiles, LEVELS, strict=True))[step:-1:step]
@@ -93,7 +95,7 @@ def _stability(live: MidDistribution, size: int, quantiles: tuple[float, ...]) -
     found = _parts([live.below(edge) for edge in sorted(edges)])
     whole = size + PSEUDO * len(expected)
     pairs = [((size * f + PSEUDO) / whole, (size * e + PSEUDO) / whole) for f, e in zip(found, expected, strict=True)]
-    return math.fsum((f - e) * math.log(f / e) for f, e in pairs)
+    return math.fsum((f - e) * math.log(f / e) for f, e in pairs)  # no term is negative
 
 
 def _parts(cumulative: list[float]) -> list[float]:

@@ -1,7 +1,9 @@
 """Is a candidate to be served? It is compared with the current model on the very same people (docs/adr/0095).
 
-- On the recent labelled rows that neither was fitted to, or on the table's held-out rows if there are too few of
-  those, its error (rmse) is at most that of the current model: better, or equal.
+- On the recent labelled rows that it was not fitted to, or on the table's held-out rows if there are too few of
+  those, its error (rmse) is at most that of the current model: better, or equal. EQUAL is what equal means, as
+  chance alone makes models of the same people differ by some tenths of a percent; of two equals, the one that was
+  fitted to the newer people is to be served.
 - On the table's held-out rows, which no caller wrote, its error is at most TOLERANCE times that of a model of the
   table alone. So whatever callers tell, and however often, a served model's lines are at most this far from what the
   table says: sqrt(TOLERANCE² - 1) = 0.75 of a residual spread, in the root mean square over the table's people.
@@ -17,6 +19,7 @@ from app.dataset import People
 from app.model import Model
 
 TOLERANCE = 1.25
+EQUAL = 1.01
 FEWEST = 30  # labelled rows that a judgement rests on
 
 
@@ -59,13 +62,10 @@ def judge(candidate: Model, current: Model | None, alone: Model, table: People, 
             True, f"Nothing is served yet, and it beats predicting the mean {place}: {_of(found, mean)}.", errors
         )
     before = on_rows["current"]["rmse"]
-    if found > before:
+    if found > EQUAL * before:
         return Judged(False, f"It is worse than the current model {place}: {_of(found, before)}.", errors)
-    return Judged(
-        True,
-        f"It is {'better than' if found < before else 'as good as'} the current model {place}: {_of(found, before)}.",
-        errors,
-    )
+    word = "better than" if found < before else "as good as"
+    return Judged(True, f"It is {word} the current model {place}: {_of(found, before)}.", errors)
 
 
 def _errors(people: People, models: dict[str, Model]) -> dict[str, Any]:
