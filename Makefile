@@ -65,6 +65,12 @@ install-workflow-tools: install-dev ## Build actionlint and act into .venv/bin, 
 	GOBIN="$(CURDIR)/$(BIN)" go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	GOBIN="$(CURDIR)/$(BIN)" go install github.com/nektos/act@v0.2.89
 
+install-axe: ## Put axe-core into .venv-axe, where npm is installed: with it, the browser tests judge accessibility once more
+	command -v npm >/dev/null || { echo "npm is needed to install axe-core, and there is none here: install Node.js. Without it, the \
+	browser tests make their own checks alone." >&2; exit 1; }
+	mkdir -p .venv-axe && cp tests/app/axe/package.json tests/app/axe/package-lock.json .venv-axe/
+	cd .venv-axe && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+
 format: install-dev ## Bring the code into its form
 	$(BIN)/ruff format --quiet
 	$(BIN)/ruff check --quiet --fix --select I
@@ -118,9 +124,12 @@ loadtest: install-local install-loadtest ## Put load on the service that make up
 profile: install-dev install-loadtest ## Write a flame graph of /predict under load to measured/profile.svg (DURATION, OUT)
 	$(BIN)/python -m tests.app.load.flames $(if $(DURATION),--seconds "$(DURATION)") $(if $(OUT),--out "$(OUT)")
 
+fuzz: install-local install-fuzz ## Call a service with 10,000 requests made up from its own description: no 5xx, nothing undescribed (CALLS, SEED)
+	$(BIN)/python -m tests.app.fuzz $(if $(CALLS),--calls "$(CALLS)") --seed "$(SEED)"
+
 clean: ## Remove what was made: the local environment, .venv, caches
 	if test -d .localcloud; then $(MAKE) down; fi
-	rm -rf .venv .venv-scanners .venv-loadtest measured .localcloud evidence .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build
+	rm -rf .venv .venv-scanners .venv-loadtest .venv-fuzz .venv-axe measured .localcloud evidence .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 ##@ Requirements
@@ -151,4 +160,4 @@ help: ## This list
 
 .NOTPARALLEL:
 .PHONY: up down drift-demo preview plan policy bootstrap cost install init install-workflow-tools format lint check test parity crash-matrix bench-up programs \
-	bench-engine bench-policy loadtest profile clean pin-dependencies upgrade-dependencies build-image push-image docker-engine help
+	bench-engine bench-policy loadtest profile install-axe fuzz clean pin-dependencies upgrade-dependencies build-image push-image docker-engine help

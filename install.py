@@ -1,11 +1,11 @@
 """Make `.venv` from the pinned, hashed requirements, and install the project itself into it.
 
-    python3 install.py {local,plan,deploy,dev,scanners,loadtest}
+    python3 install.py {local,plan,deploy,dev,scanners,loadtest,fuzz}
 
 Needs a Python with venv and pip, and a package index: the one that pip is configured for. Each level holds
-the one before it, and a level once installed stays; `scanners` and `loadtest` are environments of their own,
-`.venv-scanners`, which `dev` brings too, and `.venv-loadtest`. When nothing has changed since the last run that
-ended well, this returns at once; a run that was cut short, another Python or a moved folder starts anew.
+the one before it, and a level once installed stays; `scanners`, `loadtest` and `fuzz` are environments of their own,
+`.venv-scanners`, which `dev` brings too, `.venv-loadtest` and `.venv-fuzz`. When nothing has changed since the last
+run that ended well, this returns at once; a run that was cut short, another Python or a moved folder starts anew.
 
 This file alone must be readable by old Pythons (3.7 on), for it is what tells their users so.
 """
@@ -40,6 +40,7 @@ SCANNERS = "scanners"
 APART = {
     SCANNERS: (300, "checkov.arm.runner, checkov.terraform.plan_runner, cloudsplaining, parliament, policy_sentry"),
     "loadtest": (110, "locust"),
+    "fuzz": (105, "schemathesis.cli"),
 }
 SIZES = {**LEVELS, **{name: size for name, (size, _) in APART.items()}}
 SPARE = 200  # MB, for the download of the largest package

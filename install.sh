@@ -1,5 +1,5 @@
 #!/bin/sh
-# Find a Python that can make .venv, and let it run install.py: ./install.sh {local,plan,deploy,dev,scanners,loadtest}
+# Find a Python that can make .venv, and let it run install.py: ./install.sh {local,plan,deploy,dev,scanners,loadtest,fuzz}
 # PYTHON=... names one; else the Python of .venv, else the one that .python-version pins, else any that will do.
 set -u
 cd "$(dirname "$0")" || exit 1

@@ -176,7 +176,7 @@ def test_all_compiled_requirements_agree_on_every_version() -> None:
         assert not differing, path.name
 
 
-@pytest.mark.parametrize("level", ["image", "local", "plan", "dev", "install", "scanners", "loadtest"])
+@pytest.mark.parametrize("level", ["image", "local", "plan", "dev", "install", "scanners", "loadtest", "fuzz"])
 def test_every_requirement_that_is_asked_for_is_pinned(level: str) -> None:
     asked = re.findall(r"^([A-Za-z][\w.-]*)", (ROOT / "requirements" / f"{level}.in").read_text(), re.MULTILINE)
     assert asked

@@ -26,7 +26,7 @@ pytestmark = [
 CHECKS = (Path(__file__).parent / "browser_checks.js").read_text()
 NOTHING = "\u2013"  # a dash, where there is no weight yet
 WIDTHS = {"desk": 1280, "phone": 390}
-AXE = Path(__file__).parents[2] / ".venv/axe/node_modules/axe-core/axe.min.js"  # make install-axe
+AXE = Path(__file__).parents[2] / ".venv-axe/node_modules/axe-core/axe.min.js"  # make install-axe
 
 
 @pytest.fixture(scope="module")
