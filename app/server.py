@@ -309,12 +309,13 @@ class Worker:
             if known is None:
                 self.unsettled.discard(channel)
                 continue
+            asked = bool(channel.requests)  # first: a thread that answers meanwhile has written before it takes it away
             writable = channel.writable()
             mask = (select.EPOLLIN if channel.readable() else 0) | (select.EPOLLOUT if writable else 0)
             if mask != known:
                 self._masks[file] = mask
                 self._epoll.modify(file, mask)
-            if not (writable or channel.requests):
+            if not (writable or asked):
                 self.unsettled.discard(channel)
 
     def _accept(self) -> bool:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -34,6 +37,12 @@ def moto_server() -> Iterator[str]:
         yield url
     finally:
         server.stop()
+        shutil.rmtree(_spool(url), ignore_errors=True)
+
+
+def _spool(url: str) -> Path:
+    """Where services that use the S3 at `url` keep what waits for it: what one leaves is not for another test's."""
+    return Path(tempfile.gettempdir()) / f"spool-{os.getpid()}-{url.rpartition(':')[2]}"
 
 
 def s3(url: str) -> Any:
@@ -52,6 +61,7 @@ def environment(url: str) -> dict[str, str]:
         "DATA_STORE": "s3://data/people/",
         "MODEL_STORE": "s3://models/height-weight/",
         "LAKE": "s3://data/lake/",
+        "SPOOL": str(_spool(url)),
         "PORT": "0",
     }
 
@@ -93,9 +103,18 @@ class Running:
     def __enter__(self) -> Running:
         return self
 
+    def workers(self) -> list[int]:
+        """The ids of the processes that answer."""
+        found = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in found.read_text().split()] if found.exists() else []
+
     def __exit__(self, *_: object) -> None:
         assert self.process.stdout is not None
+        workers = self.workers() if self.process.poll() is None else []
         self.process.kill()
+        for pid in workers:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.process.wait(10)
         self._reader.join(10)
         self.process.stdout.close()
