@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from app import __main__ as commands
 from app import dataset
+from tests.app.crowd import Loop, people
 
 if TYPE_CHECKING:
     from tests.app.conftest import Stores
@@ -21,6 +23,8 @@ def run(stores: Stores, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     """Runs a command in this process: its exit code, its JSON line and what it says."""
     monkeypatch.setenv("DATA_STORE", "s3://data/people/")
     monkeypatch.setenv("MODEL_STORE", "s3://models/height-weight/")
+    for name in ("LAKE", "CHECKPOINTS"):
+        monkeypatch.delenv(name, raising=False)
 
     def command(*arguments: str) -> tuple[int, dict[str, Any], str]:
         code = commands.main(list(arguments))
@@ -104,6 +108,91 @@ def test_generate_writes_the_table_once_and_never_over_another_file(run: Run, tm
     code, _, said = run("generate", "--output", str(path), "--seed", "2")
     assert (code, "exists and is another file" in said) == (1, True)
     assert run("generate", "--output", str(tmp_path / "none" / "x.csv"))[0] == 1
+
+
+def test_drift_says_what_it_finds_in_one_event(run: Run, stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAKE", "s3://data/lake/")
+    code, found, said = run("drift")
+    assert (code, found["model"], found["rebuild"], said) == (0, None, True, "No model is served yet: train one.\n")
+    version = stores.publish()
+    code, found, said = run("drift")
+    assert (code, found["model"], found["share"], "event" in found) == (0, version, None, False)
+    assert "Too little is known" in said
+    loop = Loop(now=datetime.now(UTC))
+    loop.ask(people(400, 1, taller=4.0), tell=False)
+    for key, content in loop.lake.objects.items():
+        stores.lake.write(key, content)
+    code, found, said = run("drift")
+    assert (code, found["event"], found["rebuild"], found["rows"]) == (0, "drift", True, 400)
+    assert found["share"] > 1
+    assert f"Model {version} is to be built again. The last 400 heights are" in said
+    assert json.loads(stores.models.read("drift.json").data)["share"] == found["share"]
+    monkeypatch.delenv("LAKE")
+    assert run("drift")[1]["rows"] == 0
+
+
+def test_the_registry_is_shown_to_people_and_to_programs(run: Run, stores: Stores) -> None:
+    assert run("models", "list")[1:] == (
+        {"command": "models list", "models": []},
+        "There is no model yet. Train one: python -m app train\n",
+    )
+    first, second = stores.publish(seed=1), stores.publish(seed=2)
+    code, found, said = run("models", "list")
+    assert (code, {row["version"]: row["state"] for row in found["models"]}) == (
+        0,
+        {first: "previous", second: "current"},
+    )
+    assert said.count("\n") == 3
+    assert run("models", "show", first)[1]["manifest"]["version"] == first
+    code, found, said = run("models", "show")
+    assert (found["version"], f"version        {second}  (current)" in said) == (second, True)
+    assert run("models", "rollback")[1]["version"] == first
+    code, _, said = run("models", "promote", "0123456789abcdef")
+    assert (code, "There is no model version" in said) == (1, True)
+
+
+def test_training_goes_on_from_the_table_of_the_model_that_is_served(run: Run, tmp_path: Path, stores: Stores) -> None:
+    path = tmp_path / "people.csv"
+    path.write_bytes(dataset.generate(200, 5).to_csv())
+    first = run("train", "--data", str(path))[1]
+    assert run("train")[1]["data_version"] != first["data_version"]  # nothing is served: the generated table
+    assert run("evaluate", "--version", first["version"])[0] == run("models", "promote", first["version"])[0] == 0
+    again = run("train")[1]
+    assert (again["version"], again["data_version"]) == (first["version"], first["data_version"])
+    stores.data.write("incoming/people.csv", dataset.generate(300, 6).to_csv())
+    assert run("train")[1]["rows"] == 300  # what landed is newer
+
+
+def test_one_person_is_forgotten_by_the_id_of_a_prediction(
+    run: Run, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAKE", "s3://data/lake/")
+    loop = Loop(now=datetime.now(UTC))
+    ids = loop.ask(people(600, 1))
+    for key, content in loop.lake.objects.items():
+        stores.lake.write(key, content)
+    trained = run("train", "--rows", "500")[1]
+    assert trained["labels"]["rows"] > 500
+    told = stores.data.read(f"versions/{trained['labels']['version']}/labels.csv").data.decode()
+    rows = told.count(f"{ids[3]},")
+    code, found, said = run("forget", ids[3])
+    assert (code, found["models"]) == (0, [trained["version"]])
+    assert [found["removed"][kind] for kind in ("predictions", "feedback", "labels")] == [1, 20, rows]
+    assert f"Models that saw them: {trained['version']}; train again." in said
+    code, _, said = run("evaluate")
+    assert (code, "Run `python -m app train` again" in said) == (1, True)
+    again = run("train", "--rows", "500")[1]
+    assert again["version"] != trained["version"]
+    assert run("evaluate")[0] == 0
+    assert run("forget", "someone")[0] == 1
+
+
+def test_a_population_that_moved_can_be_generated(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    assert run("generate", "--output", str(path), "--rows", "500", "--taller", "1.9", "--heavier", "8")[0] == 0
+    assert path.read_bytes() == dataset.generate(500, taller=1.9, heavier=8.0).to_csv()
+    with pytest.raises(SystemExit):
+        run("generate", "--output", str(path), "--taller", "nan")
 
 
 @pytest.mark.parametrize(("name", "command"), [("DATA_STORE", "train"), ("MODEL_STORE", "publish")])

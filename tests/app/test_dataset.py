@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 import time
 from hashlib import sha256
 from pathlib import Path
@@ -168,3 +169,18 @@ def test_arbitrary_bytes_are_a_table_or_a_sentence(data: bytes) -> None:
         except DataError as error:
             sentence = str(error)
         assert sentence.startswith("p.csv") or all(map(math.isfinite, people.heights + people.weights))
+
+
+def test_a_taller_population_is_as_heavy_as_the_tall_among_the_published_people() -> None:
+    usual, tall = dataset.generate(2_000), dataset.generate(2_000, taller=3.8, heavier=5.0)
+    slope, intercept = statistics.linear_regression(usual.heights, usual.weights)
+    found_slope, found = statistics.linear_regression(tall.heights, tall.weights)
+    assert statistics.fmean(tall.heights) == pytest.approx(dataset.HEIGHT_MEAN + 3.8, abs=1e-4)
+    assert found_slope == pytest.approx(slope, abs=1e-4)
+    assert found == pytest.approx(intercept + 5.0, abs=0.01)
+
+
+def test_an_order_by_hash_has_every_row_once_and_depends_on_the_seed() -> None:
+    assert sorted(dataset.ranked(range(100), 1)) == list(range(100))
+    assert dataset.ranked(range(100), 1) != dataset.ranked(range(100), 2)
+    assert dataset.ranked([5, 3, 9], 1) == [row for row in dataset.ranked(range(10), 1) if row in (3, 5, 9)]
