@@ -160,11 +160,12 @@ class _Channel(HTTPChannel):  # type: ignore[misc] # as above
             return
         if self.partial:
             data = self.partial + data
-        answer = worker.fast.answer(data, worker.started, close=worker.stopping)
+        close = worker.stopping  # read once: a signal may change it, and what is said must be what is done
+        answer = worker.fast.answer(data, worker.started, close=close)
         if answer:
             self.partial = b""
             self.last_activity = worker.now
-            self._send(answer, worker)
+            self._send(answer, worker, close)
         elif answer is MORE:
             if not self.partial:
                 self.since = worker.now
@@ -189,7 +190,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc] # as above
             return self.since < now - ARRIVAL
         return bool(self.last_activity < now - IDLE)
 
-    def _send(self, answer: bytes, worker: Worker) -> None:
+    def _send(self, answer: bytes, worker: Worker, close: bool) -> None:
         try:
             sent = self.socket.send(answer)
         except BlockingIOError:
@@ -202,7 +203,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc] # as above
                 self.outbufs[-1].append(answer[sent:])
                 self.total_outbufs_len += len(answer) - sent
             worker.unsettled.add(self)
-        if worker.stopping:
+        if close:
             self.close_when_flushed = True
             worker.unsettled.add(self)
 
