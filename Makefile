@@ -127,6 +127,9 @@ profile: install-dev install-loadtest ## Write a flame graph of /predict under l
 fuzz: install-local install-fuzz ## Call a service with 10,000 requests made up from its own description: no 5xx, nothing undescribed (CALLS, SEED)
 	$(BIN)/python -m tests.app.fuzz $(if $(CALLS),--calls "$(CALLS)") --seed "$(SEED)"
 
+picture: install-dev ## Write docs/images/home.png anew: the home page of a service in use, seen by an installed Chromium
+	$(BIN)/python -m tests.app.picture
+
 clean: ## Remove what was made: the local environment, .venv, caches
 	if test -d .localcloud; then $(MAKE) down; fi
 	rm -rf .venv .venv-scanners .venv-loadtest .venv-fuzz .venv-axe measured .localcloud evidence .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build
@@ -160,4 +163,4 @@ help: ## This list
 
 .NOTPARALLEL:
 .PHONY: up down drift-demo preview plan policy bootstrap cost install init install-workflow-tools format lint check test parity crash-matrix bench-up programs \
-	bench-engine bench-policy loadtest profile install-axe fuzz clean pin-dependencies upgrade-dependencies build-image push-image docker-engine help
+	bench-engine bench-policy loadtest profile install-axe fuzz picture clean pin-dependencies upgrade-dependencies build-image push-image docker-engine help

@@ -319,19 +319,8 @@ def fill(root: Path, level: str) -> None:
     sync = [uv, "pip", "sync", "--python", python, "--require-hashes"]
     run([*sync, f"requirements/{level}.txt"], f"the packages of requirements/{level}.txt", environment, root)
     if level not in APART:
-        editable = [
-            uv,
-            "pip",
-            "install",
-            "--python",
-            python,
-            "--no-deps",
-            "--no-build-isolation",
-            "--offline",
-            "-e",
-            ".",
-        ]
-        run(editable, "the project itself", environment, root)
+        options = ["--no-deps", "--no-build-isolation", "--offline", "-e", "."]
+        run([uv, "pip", "install", "--python", python, *options], "the project itself", environment, root)
     first = f"import {APART[level][1] if level in APART else IMPORTED}"
     run([python, "-I", "-W", "ignore", "-c", first], "a first import", environment, root)
 
