@@ -15,6 +15,7 @@ Manifest = dict[str, Any]
 VERSION = "1.35"
 OBJECT = Limit(63)  # a DNS label, RFC 1123
 CPU, MEMORY = "500m", "1Gi"  # as much as a copy of the service has elsewhere
+SCRATCH, SCRATCH_SIZE = "scratch", "256Mi"  # the volume of what a copy may write; more evicts it
 NOBODY = 10001  # user and group of the image, not root
 HTTPS = 443
 DNS = 53
@@ -151,6 +152,7 @@ def _deployment(maker: _Maker, args: ServiceArgs, image: pulumi.Input[str], plat
         },
         "topologySpreadConstraints": spread,
         "containers": [_container(maker.name, args, image)],
+        **({"volumes": [{"name": SCRATCH, "emptyDir": {"sizeLimit": SCRATCH_SIZE}}]} if args.container.scratch else {}),
     }
     return maker.object(
         "apps/v1",
@@ -169,13 +171,16 @@ def _deployment(maker: _Maker, args: ServiceArgs, image: pulumi.Input[str], plat
 
 
 def _container(name: str, args: ServiceArgs, image: pulumi.Input[str]) -> Manifest:
-    """The one container: it writes nowhere, is not root and has no capability of the kernel."""
+    """The one container: it writes to its scratch directory alone, is not root and has no capability of the kernel."""
     variables = {**args.container.environment, "PORT": str(args.port)}
     arguments = {"args": list(args.container.command)} if args.container.command else {}
+    scratch = args.container.scratch
+    mounts = {"volumeMounts": [{"name": SCRATCH, "mountPath": scratch}]} if scratch else {}
     return {
         "name": name,
         "image": image,
         **arguments,
+        **mounts,
         "ports": [{"name": "http", "containerPort": args.port, "protocol": "TCP"}],
         "env": [{"name": key, "value": variables[key]} for key in sorted(variables)],
         "resources": {

@@ -74,8 +74,16 @@ class Store(Protocol):
     def grant_read(self, identity: Identity, prefix: str = "") -> None:
         """Let it list and read what lies under the prefix."""
 
+    def copy_uri(self, prefix: str = "") -> pulumi.Output[str] | None:
+        """Where an app finds the copy in the second region, if what is erased here stays there until it is erased
+        there as well; None where there is no copy, or the cloud keeps it as it is here."""
+
     def grant_write(self, identity: Identity, prefix: str = "") -> None:
         """Let it put objects under the prefix; reading them is another grant, deleting is none."""
+
+    def grant_erase(self, identity: Identity, prefix: str) -> None:
+        """Let it list and remove what lies under the prefix, with all versions, here and in the copy of `copy_uri`,
+        where it may read and put objects as well. For who forgets people, and for nobody else."""
 
 
 class Registry(Protocol):
@@ -114,12 +122,22 @@ class Scale:
 @dataclass(frozen=True)
 class StoreArgs:
     """`locked_days`: for so many days nobody can change or delete an object. `replicated`: with a copy of every
-    object in the second region of the cloud's own settings."""
+    object in the second region of the cloud's own settings. `kept_days`, by prefix: what lies there goes after so many
+    days with all its versions, in the copy too, and is gone for good when it is erased before. Raises Unsupported if
+    it is to be locked as well."""
 
     key: Key
     logs_to: Store | None = None
     locked_days: int | None = None
     replicated: bool = False
+    kept_days: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for prefix, days in self.kept_days.items():
+            if not prefix.endswith("/") or days < 1:
+                raise Unsupported(f"kept_days: {prefix!r}: {days} is no prefix with a slash at its end and days.")
+        if self.locked_days and self.kept_days:
+            raise Unsupported("A locked store keeps everything for its time; leave out locked_days or kept_days.")
 
 
 @dataclass(frozen=True)
@@ -137,7 +155,8 @@ class Callers:
 class Container:
     """What runs: an image by digest, the arguments of its entry point in place of its own, and its variables.
 
-    `key` encrypts what it logs.
+    `key` encrypts what it logs. `scratch` is the one directory that it may write to, of its own and gone with it; it
+    belongs to the image's user in the image.
     """
 
     image: Image
@@ -146,6 +165,7 @@ class Container:
     key: Key
     command: tuple[str, ...] = ()
     environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    scratch: str | None = None
 
 
 @dataclass(frozen=True)
@@ -286,6 +306,20 @@ class Workflow(Protocol):
 
 
 @dataclass(frozen=True)
+class JobArgs:
+    """A container that runs to its end when somebody starts it, with arguments of theirs; where `beside` runs."""
+
+    container: Container
+    beside: Service
+
+
+class Job(Protocol):
+    """What is started, by its name."""
+
+    name: pulumi.Output[str]
+
+
+@dataclass(frozen=True)
 class WatchArgs:
     """What is watched, and who is told: `owner` (an e-mail address) by alerts, which link to `runbook`, and when
     `budget` (US dollars a month) is about to be spent. The audit trail goes to `audit`."""
@@ -368,6 +402,9 @@ class Parts(Protocol):
 
     def api(self, name: str, args: ApiArgs) -> Api:
         """The app as functions behind a gateway."""
+
+    def job(self, name: str, args: JobArgs) -> Job:
+        """A container that people start; nothing starts it by itself."""
 
     def workflow(self, name: str, args: WorkflowArgs) -> Workflow:
         """Steps that run by themselves."""

@@ -7,6 +7,7 @@ from infra.shape import (
     ApiArgs,
     Cloud,
     Container,
+    JobArgs,
     KubernetesArgs,
     ServiceArgs,
     Step,
@@ -17,8 +18,10 @@ from infra.shape import (
 )
 from stacks.settings import Settings
 
-PEOPLE, MODEL, LAKE = "people/", "height-weight/", "lake/"  # training data; the model; predictions made
+# Training data; the model; predictions made, and the weights that people told after them.
+PEOPLE, MODEL, LAKE = "people/", "height-weight/", "lake/"
 LANDING = PEOPLE + "incoming/"  # where a new table starts the retraining; what training writes must not
+SPOOL = "/spool"  # where the image lets predictions wait for the lake
 AUDIT_DAYS = 365
 
 
@@ -36,7 +39,8 @@ class Environment(pulumi.ComponentResource):
 
         logs = parts.store("logs", StoreArgs(logs_key))
         audit = parts.store("audit", StoreArgs(logs_key, logs, AUDIT_DAYS, settings.replicated))
-        data = parts.store("data", StoreArgs(data_key, logs, replicated=settings.replicated))
+        kept = {LAKE: settings.lake_days}
+        data = parts.store("data", StoreArgs(data_key, logs, replicated=settings.replicated, kept_days=kept))
         models = parts.store("models", StoreArgs(data_key, logs, replicated=settings.replicated))
         shared = parts.file_system("shared", network, data_key)
         images = parts.registry("app", data_key)
@@ -48,6 +52,7 @@ class Environment(pulumi.ComponentResource):
             data.grant_write(identity, PEOPLE)
             models.grant_read(identity, MODEL)
             models.grant_write(identity, MODEL)
+            data.grant_read(identity, LAKE)
         images.grant_pull(trainer)
         shared.grant_mount(trainer)
 
@@ -57,10 +62,18 @@ class Environment(pulumi.ComponentResource):
         models.grant_read(function, MODEL)
         data.grant_write(server, LAKE)
 
+        eraser = parts.identity("eraser", runs_on="container")
+        models.grant_read(eraser, MODEL)
+        for prefix in (PEOPLE, LAKE):
+            data.grant_read(eraser, prefix)
+            data.grant_write(eraser, prefix)
+            data.grant_erase(eraser, prefix)
+
         image = images.image(settings.release)
         variables: dict[str, pulumi.Input[str]] = {"MODEL_STORE": models.uri(MODEL), "RELEASE": settings.release}
-        serving = Container(image, server, network, logs_key, environment={**variables, "LAKE": data.uri(LAKE)})
-        training = {**variables, "DATA_STORE": data.uri(PEOPLE)}
+        lake = {"LAKE": data.uri(LAKE)}
+        serving = Container(image, server, network, logs_key, environment={**variables, **lake}, scratch=SPOOL)
+        training = {**variables, **lake, "DATA_STORE": data.uri(PEOPLE)}
 
         served = ServiceArgs(serving, settings.callers, settings.domain, settings.port, settings.scale)
         predict = parts.service("predict", served)
@@ -77,12 +90,17 @@ class Environment(pulumi.ComponentResource):
             "retrain",
             WorkflowArgs(
                 Container(image, workflow, network, logs_key, environment=training),
-                tuple(Step(job, (job,)) for job in ("train", "evaluate", "publish")),
+                tuple(Step(job, (job,)) for job in ("drift", "train", "evaluate", "publish")),
                 deploys=predict,
                 starts_on=data,
                 prefix=LANDING,
                 schedule=settings.retrain,
             ),
+        )
+        copies = {"DATA_STORE_COPY": data.copy_uri(PEOPLE), "LAKE_COPY": data.copy_uri(LAKE)}
+        erasing = {**training, **{name: uri for name, uri in copies.items() if uri is not None}}
+        forget = parts.job(
+            "forget", JobArgs(Container(image, eraser, network, logs_key, ("forget",), erasing), beside=predict)
         )
         api = parts.api(
             "api",
@@ -93,12 +111,13 @@ class Environment(pulumi.ComponentResource):
         )
         self.outputs = {
             "stores": {"data": data.name, "models": models.name, "logs": logs.name, "audit": audit.name},
-            "identities": {one.workload: one.principal for one in (server, trainer, workflow, function)},
+            "identities": {one.workload: one.principal for one in (server, trainer, workflow, function, eraser)},
             "registry": images.url,
             "service": {"cluster": predict.cluster, "name": predict.name, "url": predict.url},
             "api": {"url": api.url, "table": api.table},
             "trainer": machines.name,
             "workflow": retrain.name,
+            "forget": forget.name,
             "dashboard": watch.dashboard,
         }
         if settings.kubernetes:

@@ -55,8 +55,8 @@ class BootstrapSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """One environment. `addresses` is its private range; `retrain` a cron schedule in UTC; alerts go to the
-    e-mail address `alerts_to`; `budget` is in US dollars a month, for each cloud."""
+    """One environment. `addresses` is its private range; predictions are kept for `lake_days`; `retrain` is a cron
+    schedule in UTC; alerts go to the e-mail address `alerts_to`; `budget` is in US dollars a month, for each cloud."""
 
     environment: str
     context: Context
@@ -69,6 +69,7 @@ class Settings:
     callers: Callers
     scale: Scale
     replicated: bool
+    lake_days: int
     kubernetes: bool
     fleet: Fleet
     ssh_key: str
@@ -192,6 +193,7 @@ def _environment(top: Section, project: str) -> Settings:
         callers=_callers(top.section("callers"), addresses),
         scale=_scale(top.section("scale"), top.stack),
         replicated=top.take("replicated", boolean, "true or false", True, default=False),
+        lake_days=top.take("lakeDays", between(1, 365), "days from 1 to 365 that predictions are kept", 90, default=90),
         kubernetes=top.take("kubernetes", boolean, "true or false", True, default=False),
         fleet=fleet,
         ssh_key=ssh_key,

@@ -1,6 +1,7 @@
 """What every bucket (S3) is, a store's own or its copy in a second region: closed, encrypted, kept for its time."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_aws as aws
@@ -47,6 +48,7 @@ class Site:
     parent: pulumi.Resource
     locked_days: int | None = None
     provider: pulumi.ProviderResource | None = None
+    kept_days: Mapping[str, int] = field(default_factory=dict)
 
     def opts(self, *after: pulumi.Resource, protect: bool | None = None) -> pulumi.ResourceOptions:
         """The options of its parts."""
@@ -117,7 +119,8 @@ def keep(site: Site, name: pulumi.Input[str]) -> aws.s3.BucketVersioning:
         rule["transitions"] = [{"days": days, "storage_class": to} for to, days in ages.colder.items()]
     if ages.gone:
         rule["expiration"] = {"days": ages.gone}
-    aws.s3.BucketLifecycleConfiguration(site.name, bucket=name, rules=[rule], opts=site.opts(versioning))
+    rules = [rule, *(each for prefix, days in sorted(site.kept_days.items()) for each in _kept(prefix, days))]
+    aws.s3.BucketLifecycleConfiguration(site.name, bucket=name, rules=rules, opts=site.opts(versioning))
     if site.locked_days:
         aws.s3.BucketObjectLockConfiguration(
             site.name,
@@ -131,6 +134,27 @@ def keep(site: Site, name: pulumi.Input[str]) -> aws.s3.BucketVersioning:
             opts=site.opts(versioning),
         )
     return versioning
+
+
+def _kept(prefix: str, days: int) -> list[aws.s3.BucketLifecycleConfigurationRuleArgsDict]:
+    """What lies under the prefix goes after so many days, what it leaves (a version, a mark) in the days after. Of two
+    rules for one version S3 follows the one that removes it first."""
+    name = prefix.strip("/").replace("/", "-")
+    return [
+        {
+            "id": f"kept-{name}",
+            "status": "Enabled",
+            "filter": {"prefix": prefix},
+            "expiration": {"days": days},
+            "noncurrent_version_expiration": {"noncurrent_days": 1},
+        },
+        {
+            "id": f"marks-{name}",  # in a rule of its own, as S3 takes it beside no number of days
+            "status": "Enabled",
+            "filter": {"prefix": prefix},
+            "expiration": {"expired_object_delete_marker": True},
+        },
+    ]
 
 
 def _policy(site: Site, arn: pulumi.Output[str]) -> list[Statement]:

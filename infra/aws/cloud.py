@@ -10,6 +10,7 @@ from infra.aws.args import AwsArgs
 from infra.aws.deployer import Deployer
 from infra.aws.file_system import FileSystem
 from infra.aws.identity import Identity
+from infra.aws.job import Job
 from infra.aws.keys import Key
 from infra.aws.kubernetes import Kubernetes
 from infra.aws.names import Account
@@ -24,6 +25,7 @@ from infra.context import Context
 from infra.shape import (
     ApiArgs,
     DeployerArgs,
+    JobArgs,
     KeyPurpose,
     KubernetesArgs,
     Purpose,
@@ -120,6 +122,10 @@ class Parts:
     def api(self, name: str, args: ApiArgs) -> Api:
         """The app as functions behind a gateway."""
         return Api(name, args, account=self.account, ctx=self.ctx, opts=self.opts)
+
+    def job(self, name: str, args: JobArgs) -> Job:
+        """A container that people start."""
+        return Job(name, args, account=self.account, ctx=self.ctx, opts=self.opts)
 
     def workflow(self, name: str, args: WorkflowArgs) -> Workflow:
         """Steps that run by themselves."""

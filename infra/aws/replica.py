@@ -18,9 +18,13 @@ class Replica(pulumi.ComponentResource):
     """A second bucket as closed and as locked as the first, with a key of its own region.
 
     Deletions are copied as marks, never as the removal of a version: what is lost in one region is found in the other.
+    So what is kept for a set time goes by rules of its own here, and what is erased there is to be erased here too.
     """
 
     name: pulumi.Output[str]
+    arn: pulumi.Output[str]
+    key: pulumi.Output[str]
+    region: str
 
     def __init__(
         self,
@@ -37,7 +41,7 @@ class Replica(pulumi.ComponentResource):
         there = Account(of.account.id, region)
         far = pulumi.ResourceOptions(parent=self, providers=[where])
         key = Key(name, account=there, ctx=of.ctx, opts=far)
-        site = Site(name, of.purpose, key.id, there, of.ctx, self, of.locked_days, where)
+        site = Site(name, of.purpose, key.id, there, of.ctx, self, of.locked_days, where, of.kept_days)
         made = bucket(site)
         closed, kept = close(site, made), keep(site, made.bucket)
         copier = Identity(
@@ -65,7 +69,7 @@ class Replica(pulumi.ComponentResource):
             ],
             opts=pulumi.ResourceOptions(parent=self, depends_on=[versioned, kept, closed, may_copy]),
         )
-        self.name = made.bucket
+        self.name, self.arn, self.key, self.region = made.bucket, made.arn, key.id, region
         self.register_outputs({"name": self.name})
 
 

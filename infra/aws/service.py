@@ -18,6 +18,7 @@ from infra.shape import Identity as AnyIdentity
 from infra.shape import Scale, ServiceArgs
 
 CPU_UNITS, MEMORY_MIB = "512", "1024"  # half a core; Fargate has nothing smaller than 1 GiB for it
+SCRATCH = "scratch"  # what the task calls its volume
 NOBODY = "10001:10001"  # user and group of the image, not root
 # Python is what the image certainly has. urlopen raises on anything but success, and so the command fails.
 IS_ALIVE = (
@@ -80,6 +81,7 @@ class Service(pulumi.ComponentResource):
             execution_role_arn=starter.principal,
             task_role_arn=container.runs_as.principal,
             container_definitions=pulumi.Output.json_dumps([_container(name, args, log, account.region)]),
+            volumes=[{"name": SCRATCH}] if container.scratch else None,  # of the copy's own disk, gone with it
             tags=ctx.tags,
             opts=child,
         )
@@ -128,7 +130,8 @@ class Service(pulumi.ComponentResource):
 
 
 def _container(name: str, args: ServiceArgs, log: Log, region: str) -> dict[str, Any]:
-    """The one container of the task: it writes nowhere, is not root and has no capability of the kernel."""
+    """The one container of the task: it writes to its scratch directory alone, is not root and has no capability of
+    the kernel."""
     variables = {"PORT": str(args.port), **args.container.environment}
     command = {"command": list(args.container.command)} if args.container.command else {}
     return {
@@ -140,6 +143,7 @@ def _container(name: str, args: ServiceArgs, log: Log, region: str) -> dict[str,
         "privileged": False,
         "readonlyRootFilesystem": True,
         "linuxParameters": {"capabilities": {"drop": ["ALL"]}, "initProcessEnabled": True},
+        **_scratch(args.container.scratch),
         "portMappings": [{"containerPort": args.port, "protocol": "tcp"}],
         "environment": [{"name": key, "value": variables[key]} for key in sorted(variables)],
         "healthCheck": {
@@ -158,3 +162,11 @@ def _container(name: str, args: ServiceArgs, log: Log, region: str) -> dict[str,
             },
         },
     }
+
+
+def _scratch(path: str | None) -> dict[str, Any]:
+    """Where the volume is mounted. It gets the owner that the directory has in the image.
+
+    Source: Amazon ECS, "Use bind mounts with Amazon ECS" (Fargate, the VOLUME directive).
+    """
+    return {"mountPoints": [{"sourceVolume": SCRATCH, "containerPath": path, "readOnly": False}]} if path else {}

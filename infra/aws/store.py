@@ -30,6 +30,7 @@ class Store(pulumi.ComponentResource):
 
     name: pulumi.Output[str]
     arn: pulumi.Output[str]
+    copy: Replica | None = None
 
     def __init__(
         self,
@@ -44,7 +45,7 @@ class Store(pulumi.ComponentResource):
         super().__init__("groundwork:aws:Store", purpose, None, opts)
         _possible(purpose, args, second)
         self.purpose, self._args, self._account = purpose, args, account
-        site = Site(purpose, purpose, args.key.id, account, ctx, self, args.locked_days)
+        site = Site(purpose, purpose, args.key.id, account, ctx, self, args.locked_days, kept_days=dict(args.kept_days))
         made = bucket(site)
         self.name, self.arn = made.bucket, made.arn
         policy = close(site, made)
@@ -52,13 +53,17 @@ class Store(pulumi.ComponentResource):
         self._tell()
         if args.replicated and second:
             opts = pulumi.ResourceOptions(parent=self)
-            Replica(site, made, versioned, second.provider, second.region, opts=opts)
+            self.copy = Replica(site, made, versioned, second.provider, second.region, opts=opts)
         self.name = policy.bucket  # so that nobody uses the bucket, or sends it logs, before it is closed
         self.register_outputs({"name": self.name, "arn": self.arn})
 
     def uri(self, prefix: str = "") -> pulumi.Output[str]:
         """`s3://bucket/prefix`, as boto3's users write it."""
         return pulumi.Output.concat("s3://", self.name, "/", prefix)
+
+    def copy_uri(self, prefix: str = "") -> pulumi.Output[str] | None:
+        """The bucket in the second region: S3 copies no removal of a version."""
+        return pulumi.Output.concat("s3://", self.copy.name, "/", prefix) if self.copy else None
 
     def grant_read(self, identity: Identity, prefix: str = "") -> None:
         """Let it list and read what lies under the prefix."""
@@ -78,6 +83,22 @@ class Store(pulumi.ComponentResource):
             self._use_of_key("kms:Decrypt", "kms:GenerateDataKey"),
         ]
         grant(identity, "write", self._guarded(prefix), statements, parent=self)
+
+    def grant_erase(self, identity: Identity, prefix: str) -> None:
+        """Let it list and remove every version under the prefix, here and in the copy, which it may rewrite too."""
+        remove = ["s3:DeleteObject", "s3:DeleteObjectVersion"]
+        look = ["s3:ListBucket", "s3:ListBucketVersions"]
+        only = {"StringLike": {"s3:prefix": f"{prefix}*"}}
+        statements = [allow(remove, [self._objects(prefix)]), allow(look, [self.arn], when=only)]
+        if self.copy:
+            there = {"StringEquals": {"kms:ViaService": f"s3.{self.copy.region}.amazonaws.com"}}
+            objects = pulumi.Output.concat(self.copy.arn, "/", prefix, "*")
+            statements += [
+                allow([*remove, "s3:GetObject", "s3:PutObject"], [objects]),
+                allow(look, [self.copy.arn], when=only),
+                allow(["kms:Decrypt", "kms:GenerateDataKey"], [self.copy.key], when=there),
+            ]
+        grant(identity, "erase", self._guarded(prefix), statements, parent=self)
 
     def _guarded(self, prefix: str) -> str:
         return f"{self.purpose}-{prefix.strip('/')}" if prefix else self.purpose

@@ -1,11 +1,9 @@
 """Steps that run by themselves (Step Functions), each a container on Fargate, and then a deployment."""
 
-from typing import Any
-
 import pulumi
 import pulumi_aws as aws
 
-from infra.aws import states
+from infra.aws import job, states
 from infra.aws.identity import Identity
 from infra.aws.names import CONTAINERS, RULE, STATE_MACHINE, Account
 from infra.aws.policy import Statement, allow, grant
@@ -14,8 +12,6 @@ from infra.context import Context
 from infra.shape import Identity as AnyIdentity
 from infra.shape import WorkflowArgs
 
-CPU_UNITS, MEMORY_MIB = "1024", "2048"  # of one step
-NOBODY = "10001:10001"  # user and group of the image, not root
 # Step Functions watches the tasks that it waits for by a rule of this name, the same in every account.
 TASKS_RULE = "rule/StepFunctionsGetEventsForECSTaskRule"
 DELIVERY = [
@@ -61,7 +57,7 @@ class Workflow(pulumi.ComponentResource):
         )
         starter = self._identity("starter", "container")
         runner = self._identity("runner", "state-machine")
-        task = self._task(starter)
+        task, self.log = job.task(name, args.container, starter, account=account, ctx=ctx, parent=self)
         grants = self._grants(runner, starter, cluster, task)
         log = Log(f"{name}-states", args.container.key, ctx=ctx, opts=self._child)
         network = args.container.network
@@ -91,49 +87,6 @@ class Workflow(pulumi.ComponentResource):
 
     def _identity(self, name: str, runs_on: str) -> Identity:
         return Identity(f"{self._name}-{name}", runs_on, account=self._account, ctx=self._ctx, opts=self._child)
-
-    def _task(self, starter: Identity) -> aws.ecs.TaskDefinition:
-        container = self._args.container
-        container.image.registry.grant_pull(starter)
-        self.log = log = Log(self._name, container.key, ctx=self._ctx, opts=self._child)
-        log.grant_write(starter)
-        return aws.ecs.TaskDefinition(
-            self._name,
-            family=self._ctx.name(self._name, CONTAINERS),
-            cpu=CPU_UNITS,
-            memory=MEMORY_MIB,
-            network_mode="awsvpc",
-            requires_compatibilities=["FARGATE"],
-            execution_role_arn=starter.principal,
-            task_role_arn=container.runs_as.principal,
-            container_definitions=pulumi.Output.json_dumps([self._container(log)]),
-            tags=self._ctx.tags,
-            opts=self._child,
-        )
-
-    def _container(self, log: Log) -> dict[str, Any]:
-        """The one container of a step: it writes nowhere, is not root and has no capability of the kernel."""
-        container = self._args.container
-        return {
-            "name": self._name,
-            "image": container.image.uri,
-            "essential": True,
-            "user": NOBODY,
-            "privileged": False,
-            "readonlyRootFilesystem": True,
-            "linuxParameters": {"capabilities": {"drop": ["ALL"]}, "initProcessEnabled": True},
-            "environment": [
-                {"name": key, "value": container.environment[key]} for key in sorted(container.environment)
-            ],
-            "logConfiguration": {
-                "logDriver": "awslogs",
-                "options": {
-                    "awslogs-group": log.name,
-                    "awslogs-region": self._account.region,
-                    "awslogs-stream-prefix": self._name,
-                },
-            },
-        }
 
     def _grants(
         self, runner: Identity, starter: Identity, cluster: aws.ecs.Cluster, task: aws.ecs.TaskDefinition

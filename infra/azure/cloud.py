@@ -14,6 +14,7 @@ from infra.azure.args import AzureArgs
 from infra.azure.deployer import Deployer
 from infra.azure.file_system import FileSystem
 from infra.azure.identity import Identity
+from infra.azure.job import Job
 from infra.azure.keys import Key
 from infra.azure.names import RESOURCE_GROUP, Account
 from infra.azure.network import Network
@@ -27,6 +28,7 @@ from infra.context import Context
 from infra.shape import (
     ApiArgs,
     DeployerArgs,
+    JobArgs,
     KeyPurpose,
     KubernetesArgs,
     Purpose,
@@ -119,6 +121,10 @@ class Parts:
     def api(self, name: str, args: ApiArgs) -> Api:
         """The app as functions behind a gateway."""
         return Api(name, args, account=self.account, ctx=self.ctx, opts=self.opts)
+
+    def job(self, name: str, args: JobArgs) -> Job:
+        """A container that people start."""
+        return Job(name, args, account=self.account, ctx=self.ctx, opts=self.opts)
 
     def workflow(self, name: str, args: WorkflowArgs) -> Workflow:
         """Steps that run by themselves."""

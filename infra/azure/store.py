@@ -1,5 +1,6 @@
 """Buckets (containers in storage accounts), each with a purpose."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -14,6 +15,7 @@ from infra.context import Context, joined
 from infra.shape import Identity, Purpose, StoreArgs, Unsupported
 
 BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
+REMOVES = ("delete", "deleteBlobVersion/action")  # a blob, which leaves a version; and a version
 RECOVERY_DAYS = 30  # for so long a deleted object can be brought back
 # Three zones; and three zones with a copy in the region that Azure pairs with this one, to be read from there.
 ZONES, PAIRED = "Standard_ZRS", "Standard_RAGZRS"
@@ -77,6 +79,7 @@ class Store(pulumi.ComponentResource):
         self.purpose, self._args, self._account, self._ctx = purpose, args, account, ctx
         self._child = pulumi.ResourceOptions(parent=self)
         self._writer: pulumi.Output[str] | None = None
+        self._eraser: pulumi.Output[str] | None = None
         bucket = private_account(
             purpose,
             own(Key, args.key),
@@ -110,6 +113,9 @@ class Store(pulumi.ComponentResource):
             return pulumi.Output.concat("azblob://", self.purpose, "?storage_account=", self.name)
         return pulumi.Output.concat("https://", self.name, ".blob.core.windows.net/", self.purpose, "/", prefix)
 
+    def copy_uri(self, prefix: str = "") -> None:
+        """The account's copy in the paired region is Azure's own: what is erased here goes there too."""
+
     def grant_read(self, identity: Identity, prefix: str = "") -> None:
         """Let it list and read what lies under the prefix."""
         self._grant(identity, "read", prefix, built_in(BLOB_READER, self._account), _reads_under(prefix))
@@ -126,6 +132,19 @@ class Store(pulumi.ComponentResource):
                 parent=self,
             )
         self._grant(identity, "write", prefix, self._writer, _writes_under(prefix))
+
+    def grant_erase(self, identity: Identity, prefix: str) -> None:
+        """Let it list and remove blobs under the prefix, with all versions and snapshots."""
+        if self._eraser is None:
+            self._eraser = role(
+                f"{self.purpose}-eraser",
+                f"Remove objects of {self.purpose} with all their versions",
+                data_actions=[f"{BLOBS}/read", *(f"{BLOBS}/{action}" for action in REMOVES)],
+                account=self._account,
+                ctx=self._ctx,
+                parent=self,
+            )
+        self._grant(identity, "erase", prefix, self._eraser, _erases_under(prefix))
 
     def _grant(self, identity: Identity, verb: str, prefix: str, role_id: pulumi.Input[str], when: str) -> None:
         guarded = f"{self.purpose}-{prefix.strip('/')}" if prefix else self.purpose
@@ -144,6 +163,8 @@ class Store(pulumi.ComponentResource):
     def _keep(self) -> storage.BlobServiceProperties:
         """What becomes of objects in time."""
         deleted: storage.DeleteRetentionPolicyArgsDict = {"enabled": True, "days": RECOVERY_DAYS}
+        # People's data: what is erased is not kept for a month all the same. Versions stand against mistakes.
+        erased: storage.DeleteRetentionPolicyArgsDict = {"enabled": False} if self._args.kept_days else deleted
         service = storage.BlobServiceProperties(
             self.purpose,
             account_name=self.name,
@@ -151,7 +172,7 @@ class Store(pulumi.ComponentResource):
             blob_services_name="default",
             is_versioning_enabled=True,
             change_feed={"enabled": True, "retention_in_days": 90},
-            delete_retention_policy=deleted,
+            delete_retention_policy=erased,
             container_delete_retention_policy=deleted,
             opts=self._child,
         )
@@ -161,7 +182,7 @@ class Store(pulumi.ComponentResource):
             account_name=self.name,
             resource_group_name=self._account.group,
             management_policy_name="default",
-            policy={"rules": _rules(ages)},
+            policy={"rules": [*_rules(ages), *_kept(self.purpose, self._args.kept_days)]},
             opts=pulumi.ResourceOptions(parent=self, depends_on=[service]),
         )
         return service
@@ -283,8 +304,20 @@ def _rules(ages: Ages) -> list[Any]:
     return rules
 
 
-def _rule(name: str, kinds: list[str], actions: dict[str, Any]) -> dict[str, Any]:
-    definition = {"actions": actions, "filters": {"blob_types": kinds}}
+def _kept(container: str, kept_days: Mapping[str, int]) -> list[Any]:
+    """What lies under a prefix goes after so many days; a version counts its own days from when it was written."""
+    rules = []
+    for prefix, days in sorted(kept_days.items()):
+        gone = {"delete": {"days_after_creation_greater_than": days}}
+        actions = {"base_blob": gone, "version": gone, "snapshot": gone}
+        name = f"kept-{prefix.strip('/').replace('/', '-')}"
+        rules.append(_rule(name, ["blockBlob"], actions, [f"{container}/{prefix}"]))
+    return rules
+
+
+def _rule(name: str, kinds: list[str], actions: dict[str, Any], prefixes: list[str] | None = None) -> dict[str, Any]:
+    filters = {"blob_types": kinds, **({"prefix_match": prefixes} if prefixes else {})}
+    definition = {"actions": actions, "filters": filters}
     return {"name": name, "type": "Lifecycle", "enabled": True, "definition": definition}
 
 
@@ -295,6 +328,12 @@ def _reads_under(prefix: str) -> str:
         f"((!({reads} AND NOT {lists})) OR (@Resource[{BLOBS}:path] StringLike '{prefix}*')) AND "
         f"((!({reads} AND {lists})) OR (@Request[{BLOBS}:prefix] StringLike '{prefix}*'))"
     )
+
+
+def _erases_under(prefix: str) -> str:
+    """Removing is by the object's path as well; a listing of versions is the listing of blobs."""
+    removes = " OR ".join(f"ActionMatches{{'{BLOBS}/{action}'}}" for action in REMOVES)
+    return f"{_reads_under(prefix)} AND ((!({removes})) OR (@Resource[{BLOBS}:path] StringLike '{prefix}*'))"
 
 
 def _writes_under(prefix: str) -> str:

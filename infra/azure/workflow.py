@@ -7,10 +7,11 @@ import pulumi
 from pulumi_azure_native import app, eventgrid, logic, storage
 
 from infra.azure import states
-from infra.azure.environment import PROFILE
 from infra.azure.identity import Identity
+from infra.azure.job import Beside
+from infra.azure.job import job as make_job
 from infra.azure.keys import Key
-from infra.azure.names import CONTAINER_APP, QUEUE, TOPIC, WORKFLOW, Account, own
+from infra.azure.names import QUEUE, TOPIC, WORKFLOW, Account, own
 from infra.azure.policy import QUEUE_SENDER, built_in, grant, role
 from infra.azure.registry import Registry
 from infra.azure.service import Service
@@ -18,8 +19,6 @@ from infra.azure.store import ZONES, Store, private_account
 from infra.context import Context
 from infra.shape import Step, WorkflowArgs
 
-CPUS, MEMORY = 1.0, "2Gi"  # of one step
-LONGEST_SECONDS = 24 * 3600
 QUEUES = "Microsoft.Storage/storageAccounts/queueServices/queues"
 DAY_SECONDS = 24 * 3600  # for so long it is remembered that an object landed
 
@@ -57,9 +56,8 @@ class Workflow(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         self._service = own(Service, args.deploys)
         starter = Identity(f"{name}-starter", "container", account=account, ctx=ctx, opts=self._child)
-        registry = own(Registry, args.container.image.registry)
-        pulls = registry.pulls(starter)
-        jobs = {step.name: self._job(step, registry, starter, pulls) for step in args.steps}
+        beside = Beside(self._service, starter, own(Registry, args.container.image.registry).pulls(starter))
+        jobs = {step.name: self._job(step, beside) for step in args.steps}
         doorbell = private_account(
             f"{name}-landed", own(Key, args.container.key), sku=ZONES, account=account, ctx=ctx, parent=self
         )
@@ -77,45 +75,11 @@ class Workflow(pulumi.ComponentResource):
         self.name, self.id = workflow.name, workflow.id
         self.register_outputs({"name": self.name})
 
-    def _job(self, step: Step, registry: Registry, starter: Identity, pulls: pulumi.Resource) -> app.Job:
-        """One step: run once when it is started, and not again if it fails, as the workflow ends with it."""
-        container, name = self._args.container, f"{self._name}-{step.name}"
-        configuration: Any = {
-            "trigger_type": "Manual",
-            "manual_trigger_config": {"parallelism": 1, "replica_completion_count": 1},
-            "replica_timeout": LONGEST_SECONDS,
-            "replica_retry_limit": 0,
-            "registries": [{"server": registry.server, "identity": starter.id}],
-            # The app gets no token of the identity that fetches its image.
-            "identity_settings": [
-                {"identity": container.runs_as.id, "lifecycle": "Main"},
-                {"identity": starter.id, "lifecycle": "None"},
-            ],
-        }
-        return app.Job(
-            name,
-            job_name=self._ctx.name(name, CONTAINER_APP),
-            resource_group_name=self._account.group,
-            location=self._account.location,
-            environment_id=self._service.containers.id,
-            workload_profile_name=PROFILE,
-            identity={"type": "UserAssigned", "user_assigned_identities": [container.runs_as.id, starter.id]},
-            configuration=configuration,
-            template={"containers": [self._container(step)]},
-            tags=self._ctx.tags,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[pulls]),
-        )
-
-    def _container(self, step: Step) -> Any:
-        container = self._args.container
-        variables = {"AZURE_CLIENT_ID": own(Identity, container.runs_as).client, **container.environment}
-        return {
-            "name": step.name,
-            "image": container.image.uri,
-            "args": list(step.command),
-            "resources": {"cpu": CPUS, "memory": MEMORY},
-            "env": [{"name": key, "value": variables[key]} for key in sorted(variables)],
-        }
+    def _job(self, step: Step, beside: Beside) -> app.Job:
+        """One step: the workflow ends with it if it fails."""
+        name = f"{self._name}-{step.name}"
+        container, account = self._args.container, self._account
+        return make_job(name, step.name, container, step.command, beside, account=account, ctx=self._ctx, parent=self)
 
     def _on_landing(self, doorbell: storage.StorageAccount, queue: storage.Queue) -> None:
         """A message for each object that lands under the prefix, sent by an identity that may do nothing else."""

@@ -11,6 +11,7 @@ from infra.gcp.args import GcpArgs
 from infra.gcp.deployer import Deployer
 from infra.gcp.file_system import FileSystem
 from infra.gcp.identity import Identity
+from infra.gcp.job import Job
 from infra.gcp.keys import Key
 from infra.gcp.kubernetes import Kubernetes
 from infra.gcp.names import Account
@@ -24,6 +25,7 @@ from infra.gcp.workflow import Workflow
 from infra.shape import (
     ApiArgs,
     DeployerArgs,
+    JobArgs,
     KeyPurpose,
     KubernetesArgs,
     Purpose,
@@ -118,6 +120,10 @@ class Parts:
     def api(self, name: str, args: ApiArgs) -> Api:
         """The app as functions behind a gateway."""
         return Api(name, args, account=self.account, ctx=self.ctx, opts=self.opts)
+
+    def job(self, name: str, args: JobArgs) -> Job:
+        """A container that people start."""
+        return Job(name, args, account=self.account, ctx=self.ctx, opts=self.opts)
 
     def workflow(self, name: str, args: WorkflowArgs) -> Workflow:
         """Steps that run by themselves."""

@@ -1,5 +1,6 @@
 """Buckets (Cloud Storage), each with a purpose."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -63,11 +64,13 @@ class Store(pulumi.ComponentResource):
         self.purpose, self._args, self._account, self._ctx = purpose, args, account, ctx
         self._child = pulumi.ResourceOptions(parent=self)
         self._replaces: pulumi.Output[str] | None = None
+        self._erases: pulumi.Output[str] | None = None
         key, place = own(args.key, Key), _Place(account.region, None)
         if args.replicated:
             place, location = _two_regions(account.region, replica_region)
             key = key.spanning(location)
         logs = own(args.logs_to, Store) if args.logs_to else None
+        final = ctx.disposable or args.kept_days  # people's data: what is erased is not kept for a week all the same
         bucket = gcp.storage.Bucket(
             purpose,
             name=ctx.unique_name(purpose, BUCKET),
@@ -81,8 +84,8 @@ class Store(pulumi.ComponentResource):
             encryption={"default_kms_key_name": key.id},
             versioning={"enabled": not args.locked_days},  # Cloud Storage refuses versions beside a retention policy
             retention_policy=_retention(args.locked_days, ctx),
-            soft_delete_policy={"retention_duration_seconds": 0 if ctx.disposable else RECOVERABLE_DAYS * DAY},
-            lifecycle_rules=_lifecycle(AGES[purpose], versioned=not args.locked_days),
+            soft_delete_policy={"retention_duration_seconds": 0 if final else RECOVERABLE_DAYS * DAY},
+            lifecycle_rules=_lifecycle(AGES[purpose], args.kept_days, versioned=not args.locked_days),
             logging={"log_bucket": logs.name, "log_object_prefix": f"{ACCESS_LOGS}{purpose}"} if logs else None,
             force_destroy=ctx.disposable,
             labels=ctx.tags,
@@ -100,6 +103,9 @@ class Store(pulumi.ComponentResource):
         """`gs://bucket/prefix`, as Google's own clients write it."""
         return pulumi.Output.concat("gs://", self.name, "/", prefix)
 
+    def copy_uri(self, prefix: str = "") -> None:
+        """A bucket of two regions is one bucket: what is erased is erased in both."""
+
     def grant_read(self, identity: Identity, prefix: str = "") -> None:
         """Let it list and read what lies under the prefix."""
         self._grant(identity, "read", "roles/storage.objectViewer", prefix, lists=True)
@@ -113,6 +119,19 @@ class Store(pulumi.ComponentResource):
         self._grant(identity, "write", "roles/storage.objectCreator", prefix)
         if not self._args.locked_days:
             self._grant(identity, "replace", self._role_to_replace(), prefix)
+
+    def grant_erase(self, identity: Identity, prefix: str) -> None:
+        """Let it list and remove every generation under the prefix."""
+        if self._erases is None:
+            self._erases = role(
+                f"{self.purpose}-erase",
+                ["storage.objects.delete", "storage.objects.list"],
+                "Remove objects with all their versions",
+                account=self._account,
+                ctx=self._ctx,
+                parent=self,
+            )
+        self._grant(identity, "erase", self._erases, prefix, lists=True)
 
     def _grant(
         self, identity: Identity, verb: str, what: pulumi.Input[str], prefix: str, *, lists: bool = False
@@ -199,12 +218,17 @@ def _retention(days: int | None, ctx: Context) -> gcp.storage.BucketRetentionPol
     return {"retention_period": str(days * DAY), "is_locked": not ctx.disposable} if days else None
 
 
-def _lifecycle(ages: Ages, *, versioned: bool) -> list[gcp.storage.BucketLifecycleRuleArgsDict]:
+def _lifecycle(
+    ages: Ages, kept_days: Mapping[str, int], *, versioned: bool
+) -> list[gcp.storage.BucketLifecycleRuleArgsDict]:
     rules = [_rule("SetStorageClass", {"age": days, "with_state": "ANY"}, to) for to, days in ages.colder.items()]
     if versioned:
         rules.append(_rule("Delete", {"days_since_noncurrent_time": ages.overwritten_gone, "with_state": "ARCHIVED"}))
     if ages.gone:
         rules.append(_rule("Delete", {"age": ages.gone, "with_state": "LIVE"}))
+    for prefix, days in sorted(kept_days.items()):
+        # `age` counts from an object's creation, also once it is a version of before: both go on the same day.
+        rules.append(_rule("Delete", {"age": days, "matches_prefixes": [prefix], "with_state": "ANY"}))
     return [*rules, _rule("AbortIncompleteMultipartUpload", {"age": ABANDONED_UPLOAD_DAYS})]
 
 

@@ -8,13 +8,13 @@ import pulumi_gcp as gcp
 from infra.context import Context
 from infra.gcp import states
 from infra.gcp.identity import Identity
+from infra.gcp.job import job
 from infra.gcp.keys import Key
 from infra.gcp.names import RUN_SERVICE, SCHEDULE, TOPIC, TRIGGER, WORKFLOW, Account
 from infra.gcp.policy import own, role
 from infra.gcp.watch import Log
-from infra.shape import Step, WorkflowArgs
+from infra.shape import WorkflowArgs
 
-CPU, MEMORY = "1", "2Gi"  # of one step
 LANDED_AT_LEAST_SECONDS = 3600  # for so long an announcement of an object is kept for the workflow
 TRIED_AGAIN = 3
 NOTHING = base64.b64encode(b'{"argument": "{}"}').decode()
@@ -44,7 +44,10 @@ class Workflow(pulumi.ComponentResource):
         self._key = own(args.container.key, Key)
         log = Log(name, self._key, self._written(), account=account, ctx=ctx, opts=self._child)
         conductor = self._identity("conductor", "workflow")
-        jobs = {step.name: self._job(step) for step in args.steps}
+        jobs = {
+            step.name: job(f"{name}-{step.name}", args.container, step.command, account=account, ctx=ctx, parent=self)
+            for step in args.steps
+        }
         grants = self._grants(conductor, jobs)
         service = pulumi.Output.format(
             "projects/{0}/locations/{1}/services/{2}", account.project, args.deploys.cluster, args.deploys.name
@@ -84,48 +87,6 @@ class Workflow(pulumi.ComponentResource):
 
     def _identity(self, name: str, runs_on: str) -> Identity:
         return Identity(f"{self._name}-{name}", runs_on, account=self._account, ctx=self._ctx, opts=self._child)
-
-    def _job(self, step: Step) -> gcp.cloudrunv2.Job:
-        """One try of one task, within the private network; another try is another run of the workflow."""
-        name, container = f"{self._name}-{step.name}", self._args.container
-        variables = container.environment
-        return gcp.cloudrunv2.Job(
-            name,
-            name=self._ctx.name(name, RUN_SERVICE),
-            project=self._account.project,
-            location=self._account.region,
-            deletion_protection=False,  # it holds no data
-            template={
-                "task_count": 1,
-                "template": {
-                    "containers": [
-                        {
-                            "image": container.image.uri,
-                            "args": list(step.command),
-                            "envs": [{"name": key, "value": variables[key]} for key in sorted(variables)],
-                            "resources": {"limits": {"cpu": CPU, "memory": MEMORY}},
-                        }
-                    ],
-                    "service_account": container.runs_as.id,
-                    "encryption_key": self._key.id,
-                    "execution_environment": "EXECUTION_ENVIRONMENT_GEN2",
-                    "max_retries": 0,
-                    "timeout": f"{states.STEP_SECONDS}s",
-                    "vpc_access": {
-                        "egress": "ALL_TRAFFIC",
-                        "network_interfaces": [
-                            {
-                                "network": container.network.id,
-                                "subnetwork": container.network.subnets[0],
-                                "tags": [container.network.members],
-                            }
-                        ],
-                    },
-                },
-            },
-            labels=self._ctx.tags,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[self._key.open_to("run")]),
-        )
 
     def _grants(self, conductor: Identity, jobs: dict[str, gcp.cloudrunv2.Job]) -> list[pulumi.Resource]:
         """What the conductor may do: run the steps as they are, replace the service's copies, write its log."""

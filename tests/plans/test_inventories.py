@@ -68,10 +68,7 @@ def test_an_environment_on_aws_hands_out_what_others_build_on(environment: str) 
         "stores": {
             purpose: f"example-groundwork-{environment}-{purpose}" for purpose in ("data", "models", "logs", "audit")
         },
-        "identities": {
-            name: f"arn:aws:iam::123456789012:role/groundwork-{environment}-{name}"
-            for name in ("server", "trainer", "workflow", "function")
-        },
+        "identities": {name: f"arn:aws:iam::123456789012:role/groundwork-{environment}-{name}" for name in WORKLOADS},
         "registry": f"123456789012.dkr.ecr.eu-west-1.amazonaws.com/groundwork-{environment}-app",
         "service": {
             "cluster": f"groundwork-{environment}-predict",
@@ -80,6 +77,7 @@ def test_an_environment_on_aws_hands_out_what_others_build_on(environment: str) 
         },
         "trainer": f"groundwork-{environment}-trainer",
         "workflow": f"groundwork-{environment}-retrain",
+        "forget": f"groundwork-{environment}-forget",
     }
 
 
@@ -104,6 +102,7 @@ def on_gcp(plan: Plan) -> dict[str, Any]:
         },
         "trainer": plan.named("compute:RegionInstanceGroupManager", "trainer").inputs["name"],
         "workflow": plan.only("workflows:Workflow").inputs["name"],
+        "forget": plan.named("cloudrunv2:Job", "forget").inputs["name"],
         **({"kubernetes": clusters[0]} if clusters else {}),
     }
 
@@ -133,11 +132,12 @@ def on_azure(plan: Plan) -> dict[str, Any]:
         },
         "trainer": plan.named("compute:VirtualMachineScaleSet", "trainer").inputs["vmScaleSetName"],
         "workflow": plan.only("logic:Workflow").inputs["workflowName"],
+        "forget": plan.named("app:Job", "forget").inputs["jobName"],
         **({"kubernetes": clusters[0]} if clusters else {}),
     }
 
 
-PURPOSES, WORKLOADS = ("data", "models", "logs", "audit"), ("server", "trainer", "workflow", "function")
+PURPOSES, WORKLOADS = ("data", "models", "logs", "audit"), ("server", "trainer", "workflow", "function", "eraser")
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS[1:])

@@ -127,10 +127,74 @@ def test_a_bucket_tells_its_address_as_apps_write_it() -> None:
     assert told == ["s3://acme-groundwork-dev-data/lake/"]
 
 
-def replicated(account: Account, purpose: Any = "data", ctx: Context = CONTEXT, **args: Any) -> None:
+def replicated(account: Account, purpose: Any = "data", ctx: Context = CONTEXT, **args: Any) -> Store:
     key = Key("data", account=account, ctx=ctx)
     second = Second("eu-central-1", aws.Provider("aws-replica", region="eu-central-1"))
-    Store(purpose, StoreArgs(key, replicated=True, **args), second, account=account, ctx=ctx)
+    return Store(purpose, StoreArgs(key, replicated=True, **args), second, account=account, ctx=ctx)
+
+
+def test_what_is_kept_for_days_goes_with_its_versions_here_and_in_the_copy() -> None:
+    resources = evaluated(lambda account: replicated(account, kept_days={"lake/": 90}))
+    here, there = of_type(resources, "BucketLifecycleConfiguration")
+    age, kept, marks = here.inputs["rules"]
+    assert there.inputs["rules"] == here.inputs["rules"]
+    assert (age["filter"], "expiration" in age) == ({"prefix": ""}, False)
+    assert kept["filter"] == marks["filter"] == {"prefix": "lake/"}
+    assert kept["expiration"] == {"days": 90}
+    assert kept["noncurrentVersionExpiration"] == {"noncurrentDays": 1}
+    assert marks["expiration"] == {"expiredObjectDeleteMarker": True}
+    assert {rule["status"] for rule in here.inputs["rules"]} == {"Enabled"}
+
+
+@pytest.mark.parametrize("prefix", ["lake/", "people/a/"])
+def test_a_grant_to_erase_removes_versions_under_the_prefix_alone(prefix: str) -> None:
+    objects, listing = granted("grant_erase", prefix)
+    bucket = "arn:aws:s3:::acme-groundwork-dev-data"
+    assert objects["Action"] == ["s3:DeleteObject", "s3:DeleteObjectVersion"]
+    assert objects["Resource"] == [f"{bucket}/{prefix}*"]
+    assert listing["Action"] == ["s3:ListBucket", "s3:ListBucketVersions"]
+    assert listing["Resource"] == [bucket]
+    assert listing["Condition"] == {"StringLike": {"s3:prefix": f"{prefix}*"}}
+
+
+def test_a_grant_to_erase_reaches_the_copy_which_keeps_versions_of_its_own() -> None:
+    told: list[str] = []
+
+    def program(account: Account) -> Any:
+        data = replicated(account)
+        data.grant_erase(Identity("eraser", "container", account=account, ctx=CONTEXT), "lake/")
+        copy = data.copy_uri("lake/")
+        assert copy is not None
+        return copy.apply(told.append)
+
+    (policy,) = [row for row in of_type(evaluated(program), "RolePolicy") if row.inputs["name"] == "erase-data-lake"]
+    _, _, objects, listing, key = policy.document()
+    copy = "arn:aws:s3:::acme-groundwork-dev-data-replica"
+    assert objects["Resource"] == [f"{copy}/lake/*"]
+    assert set(objects["Action"]) == {"s3:DeleteObject", "s3:DeleteObjectVersion", "s3:GetObject", "s3:PutObject"}
+    assert (listing["Resource"], "Condition" in listing) == ([copy], True)
+    assert key["Condition"] == {"StringEquals": {"kms:ViaService": "s3.eu-central-1.amazonaws.com"}}
+    assert told == ["s3://acme-groundwork-dev-data-replica/lake/"]
+
+
+def test_without_a_copy_there_is_no_address_of_one() -> None:
+    evaluated(lambda account: pulumi.Output.from_input(_none(store(account).copy_uri())))
+
+
+def _none(value: object) -> str:
+    assert value is None
+    return ""
+
+
+def test_people_are_never_kept_under_a_lock() -> None:
+    with pytest.raises(Unsupported, match=r"A locked store keeps everything for its time; leave out"):
+        evaluated(lambda account: store(account, locked_days=1, kept_days={"lake/": 90}))
+
+
+@pytest.mark.parametrize("kept", [{"lake": 90}, {"lake/": 0}, {"": 90}])
+def test_what_is_kept_for_days_is_a_prefix_and_days(kept: dict[str, int]) -> None:
+    with pytest.raises(Unsupported, match="is no prefix with a slash at its end and days"):
+        evaluated(lambda account: store(account, kept_days=kept))
 
 
 def test_a_copy_without_a_second_region_is_refused_with_what_to_set() -> None:

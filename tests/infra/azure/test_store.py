@@ -13,10 +13,12 @@ from tests.infra.azure.planned import Planned, planned
 
 STORES = """
 audit = parts.store("audit", StoreArgs(logs_key, logs, 365))
-data = parts.store("data", StoreArgs(data_key, logs))
+data = parts.store("data", StoreArgs(data_key, logs, kept_days={"lake/": 90}))
 models = parts.store("models", StoreArgs(data_key, logs, replicated=REPLICATED))
 data.grant_read(server, "people/")
 data.grant_write(server, "lake/")
+data.grant_erase(server, "lake/")
+data.grant_erase(server, "people/")
 models.grant_read(server)
 pulumi.export("uri", data.uri("lake/"))
 pulumi.export("bucket", models.uri())
@@ -69,7 +71,8 @@ def test_what_was_overwritten_or_deleted_can_be_brought_back(purpose: str) -> No
     inputs = plan().named("storage:BlobServiceProperties", purpose).inputs
     assert inputs["isVersioningEnabled"] is True
     assert inputs["changeFeed"]["enabled"] is True
-    assert inputs["deleteRetentionPolicy"] == {"enabled": True, "days": 30}
+    kept = {"enabled": False} if purpose == "data" else {"enabled": True, "days": 30}  # what is erased there is gone
+    assert inputs["deleteRetentionPolicy"] == kept
     assert inputs["containerDeleteRetentionPolicy"] == {"enabled": True, "days": 30}
 
 
@@ -87,6 +90,33 @@ def test_objects_move_to_colder_classes_and_go_in_the_end() -> None:
     assert lifecycle("audit")["colder"] == {"baseBlob": {"tierToCool": {after: 30}, "tierToCold": {after: 90}}}
     assert lifecycle("audit")["gone"] == {"baseBlob": {"delete": {after: 2555}}}
     assert lifecycle("logs")["gone"] == {"baseBlob": {"delete": {after: 400}}}
+
+
+def test_what_is_kept_for_days_goes_with_its_versions() -> None:
+    gone = {"delete": {"daysAfterCreationGreaterThan": 90}}
+    assert lifecycle("data")["kept-lake"] == {"baseBlob": gone, "version": gone, "snapshot": gone}
+    (rule,) = [
+        rule
+        for rule in plan().named("storage:ManagementPolicy", "data").inputs["policy"]["rules"]
+        if rule["name"] == "kept-lake"
+    ]
+    assert rule["definition"]["filters"] == {"blobTypes": ["blockBlob"], "prefixMatch": ["data/lake/"]}
+
+
+def test_a_grant_to_erase_removes_blobs_and_versions_under_the_prefix_alone() -> None:
+    eraser = plan().named("authorization:RoleDefinition", "data-eraser")  # one for both prefixes
+    (permissions,) = eraser.inputs["permissions"]
+    assert permissions["actions"] == []
+    assert permissions["dataActions"] == [f"{BLOBS}/{what}" for what in ("read", "delete", "deleteBlobVersion/action")]
+    grant = plan().granted("server-erase-data-lake").inputs
+    assert grant["roleDefinitionId"] == eraser.outputs["id"]
+    assert grant["scope"] == plan().named("storage:BlobContainer", "data").outputs["id"]
+    removes = f"ActionMatches{{'{BLOBS}/delete'}} OR ActionMatches{{'{BLOBS}/deleteBlobVersion/action'}}"
+    assert f"((!({removes})) OR (@Resource[{BLOBS}:path] StringLike 'lake/*'))" in grant["condition"]
+    assert (
+        plan().granted("server-read-data-people").inputs["condition"]
+        in plan().granted("server-erase-data-people").inputs["condition"]
+    )
 
 
 def states(found: Planned) -> list[str]:

@@ -66,6 +66,34 @@ def test_data_and_models_are_never_deleted_by_age(tmp_path: Path) -> None:
         assert [condition["withState"] for condition in deleted] == ["ARCHIVED"]
 
 
+def test_what_is_kept_for_days_goes_with_its_versions_and_is_gone_for_good(tmp_path: Path) -> None:
+    made = bucket(tmp_path, "data", ', kept_days={"lake/": 90}')
+    rules = [rule for rule in made.inputs["lifecycleRules"] if rule["condition"].get("matchesPrefixes")]
+    kept = {"age": 90, "matchesPrefixes": ["lake/"], "withState": "ANY"}
+    assert rules == [{"action": {"type": "Delete"}, "condition": kept}]
+    assert made.inputs["softDeletePolicy"] == {"retentionDurationSeconds": 0}
+    assert made.inputs["versioning"] == {"enabled": True}
+
+
+def test_a_grant_to_erase_lists_and_removes_under_the_prefix_alone(tmp_path: Path) -> None:
+    grants = granted(tmp_path, "grant_erase", "lake/")
+    assert set(grants) == {"projects/acme-ml-dev/roles/groundworkdevdataerase"}
+    (grant,) = grants.values()
+    listing = 'api.getAttribute("storage.googleapis.com/objectListPrefix", "").startsWith("lake/")'
+    assert grant["condition"]["expression"] == f"{OBJECTS.format('lake/')} || {listing}"
+
+
+def test_to_erase_takes_two_permissions_and_no_more(tmp_path: Path) -> None:
+    program = """
+        data, eraser = parts.store("data", StoreArgs(parts.key("data"))), parts.identity("eraser", "container")
+        data.grant_erase(eraser, "lake/")
+        data.grant_erase(eraser, "people/")
+    """
+    resources = planned(tmp_path, program)
+    made = only(resources, "IAMCustomRole")  # one for both
+    assert made.inputs["permissions"] == ["storage.objects.delete", "storage.objects.list"]
+
+
 @pytest.mark.parametrize("disposable", [False, True])
 def test_a_lock_is_final_unless_the_environment_is_disposable(tmp_path: Path, disposable: bool) -> None:
     locked = bucket(tmp_path, "audit", ", locked_days=365", disposable=disposable)

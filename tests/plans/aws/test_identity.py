@@ -69,9 +69,12 @@ def test_the_trainer_works_on_its_people_and_its_model_and_nothing_else(plan: Pl
     assert on_buckets == {
         f"{bucket}-data",
         f"{bucket}-data/people/*",
+        f"{bucket}-data/lake/*",
         f"{bucket}-models",
         f"{bucket}-models/height-weight/*",
     }
+    on_lake = {action for action, resource in allowed(plan.granted("trainer")) if resource.endswith("/lake/*")}
+    assert on_lake == {"s3:GetObject", "s3:GetObjectVersion"}
     assert {action for action, _ in allowed(plan.granted("trainer"))} == {
         *("s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "s3:PutObject", "s3:AbortMultipartUpload"),
         *("kms:Decrypt", "kms:GenerateDataKey"),
@@ -83,12 +86,28 @@ def test_the_trainer_works_on_its_people_and_its_model_and_nothing_else(plan: Pl
     }
 
 
+def test_one_identity_alone_removes_people_and_no_model_and_no_audit(plan: Plan) -> None:
+    removes = {"s3:DeleteObject", "s3:DeleteObjectVersion"}
+    held = {
+        row.inputs["role"]
+        for row, _, statement in plan.statements()
+        if removes & set(listed(statement["Action"]))
+        and statement["Effect"] == "Allow"
+        and row.type == "aws:iam/rolePolicy:RolePolicy"
+    }
+    assert held == {f"groundwork-{plan.environment}-eraser"}
+    data = f"arn:aws:s3:::example-groundwork-{plan.environment}-data"
+    where = {resource for action, resource in allowed(plan.granted("eraser")) if action in removes}
+    copies = {f"{data}-replica/people/*", f"{data}-replica/lake/*"} if plan.environment == "prod" else set()
+    assert where == {f"{data}/people/*", f"{data}/lake/*", *copies}
+
+
 def test_a_workload_lists_by_prefix_and_uses_keys_through_storage_alone(plan: Plan) -> None:
-    for identity in ("server", "trainer"):
+    for identity in ("server", "trainer", "workflow"):
         for statement in plan.granted(identity):
             actions = listed(statement["Action"])
             if "s3:ListBucket" in actions:
-                assert statement["Condition"]["StringLike"]["s3:prefix"] in ("height-weight/*", "people/*")
+                assert statement["Condition"]["StringLike"]["s3:prefix"] in ("height-weight/*", "people/*", "lake/*")
             if any(action.startswith("kms:") for action in actions):
                 assert statement["Condition"]["StringEquals"]["kms:ViaService"] == "s3.eu-west-1.amazonaws.com"
 

@@ -62,7 +62,7 @@ class TestEveryBucket:
         assert ownership.inputs["rule"] == {"objectOwnership": "BucketOwnerEnforced"}
 
     def test_its_objects_grow_cold_and_its_leftovers_go(self, plan: Plan, purpose: str) -> None:
-        (rule,) = plan.named("s3:BucketLifecycleConfiguration", purpose).inputs["rules"]
+        rule, *_ = plan.named("s3:BucketLifecycleConfiguration", purpose).inputs["rules"]
         assert rule["status"] == "Enabled"
         assert rule["transitions"]
         assert rule["noncurrentVersionExpiration"]["noncurrentDays"] >= 30
@@ -103,10 +103,23 @@ def test_the_audit_outlives_its_lock(plan: Plan) -> None:
     assert rule["expiration"]["days"] > 365
 
 
-def test_data_and_models_never_expire(plan: Plan) -> None:
-    for purpose in ("data", "models"):
-        (rule,) = plan.named("s3:BucketLifecycleConfiguration", purpose).inputs["rules"]
-        assert "expiration" not in rule
+def test_data_and_models_never_expire_but_for_what_people_left_in_the_lake(plan: Plan) -> None:
+    (rule,) = plan.named("s3:BucketLifecycleConfiguration", "models").inputs["rules"]
+    assert "expiration" not in rule
+    rule, *kept = plan.named("s3:BucketLifecycleConfiguration", "data").inputs["rules"]
+    assert "expiration" not in rule
+    assert {each["filter"]["prefix"] for each in kept} == {"lake/"}
+    (lake,) = [each for each in kept if "days" in each["expiration"]]
+    assert lake["expiration"] == {"days": 90}
+    assert lake["noncurrentVersionExpiration"] == {"noncurrentDays": 1}
+
+
+def test_the_copy_keeps_the_lake_no_longer() -> None:
+    plan = plan_of("prod")
+    of = {
+        name: plan.named("s3:BucketLifecycleConfiguration", name).inputs["rules"] for name in ("data", "data-replica")
+    }
+    assert of["data"] == of["data-replica"]
 
 
 # Copies in a second region
