@@ -46,6 +46,7 @@ __all__ = [
     "load_reference",
     "load_version",
     "publish",
+    "read_document",
     "rollback",
     "train",
 ]

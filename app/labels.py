@@ -19,6 +19,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from itertools import islice
 from typing import NamedTuple
 
 from app import lake
@@ -30,6 +31,7 @@ from app.store import Store
 DAYS = 28  # labels of predictions older than this say little about those to come
 MOST = 2_000  # labels; more would move the second decimal of a line, and the newest know today's people
 MOST_READ = 10 * MOST  # rows of feedback that are looked at: what is read is bounded, whoever wrote it
+MOST_SCANNED = 2_000_000  # predictions that are looked through for them, the newest first: a minute or two
 CALL_ROWS = 20  # of one call
 FEWEST = 200  # labels that are used at all
 SHARE = 0.9  # of the rows that a model is fitted to, at most
@@ -66,9 +68,9 @@ def gather(store: Store, counts: Counter[str], now: datetime | None = None) -> l
             counts["told"] += 1
         rows[feedback.row] = max(feedback, rows.get(feedback.row, feedback), key=lambda one: (one.time, one.weight))
     asked: dict[str, Prediction] = {}
-    for prediction in lake.read(store, "predictions", since, newest=True):
+    for prediction in islice(lake.read(store, "predictions", since, newest=True), MOST_SCANNED):
         if len(asked) == len(told):
-            break
+            break  # else some ids are of no prediction, or of one long ago
         if prediction.id in told:
             asked.setdefault(prediction.id, prediction)
     found = list(join(asked.values(), (one for rows in told.values() for one in rows.values())))

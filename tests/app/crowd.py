@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -65,7 +66,7 @@ class Loop:
 
     def gather(self) -> list[labels.Label]:
         """What training finds in the lake."""
-        return labels.gather(self.lake, labels.Counter(), self.now)
+        return labels.gather(self.lake, Counter(), self.now)
 
     def train(self, table: People | None = None) -> dict[str, Any]:
         """Trains on a table (2,000 generated people) and on the lake."""

@@ -95,6 +95,15 @@ def test_the_newest_labels_are_taken_and_reading_has_a_bound(monkeypatch: pytest
     assert (counts["told"], counts["joined"], counts["older"]) == (150, 150, 50)
 
 
+def test_ids_of_no_prediction_make_nobody_read_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = Loop()
+    ids = loop.ask(people(400, 1))
+    loop.put("feedback", [records.line(Feedback(TWO, row, loop.moment(), 130.0)) for row in range(100)])
+    assert len(loop.gather()) == 400
+    monkeypatch.setattr(labels, "MOST_SCANNED", 5)
+    assert {one.id for one in loop.gather()} == set(ids[-5:])
+
+
 def test_what_is_older_than_four_weeks_is_not_read() -> None:
     loop = Loop()
     loop.ask(people(100, 1))
