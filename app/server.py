@@ -12,6 +12,7 @@ plain, and lets the kernel keep the rest (epoll). What is bounded, and how it is
 from __future__ import annotations
 
 import array
+import contextlib
 import io
 import logging
 import select
@@ -188,7 +189,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc] # as above
                 self.since = now
         if self.request is not None or self.partial:
             return self.since < now - ARRIVAL
-        return bool(self.last_activity < now - IDLE)
+        return bool(self.last_activity < now - (ARRIVAL if self.refused else IDLE))
 
     def _send(self, answer: bytes, worker: Worker, close: bool) -> None:
         try:
@@ -245,7 +246,8 @@ class Worker:
     def stop(self) -> None:
         """Begins the end: `run` returns once everybody is answered. For a signal's handler or another thread."""
         self.stopping = True
-        self._server.pull_trigger()
+        with contextlib.suppress(OSError):  # it has ended
+            self._server.pull_trigger()
 
     def run(self) -> None:
         """Answers until the end."""
@@ -342,7 +344,8 @@ class Worker:
     def _add_task(self, channel: Any) -> None:
         """Gives a channel's first request to Flask's threads, or refuses it. waitress holds a lock of the channel."""
         request, dispatcher = channel.requests[0], self._server.task_dispatcher
-        if request.error is None and (channel.refused or len(dispatcher.queue) >= QUEUE):
+        free = len(dispatcher.threads) - dispatcher.active_count
+        if request.error is None and (channel.refused or len(dispatcher.queue) - free >= QUEUE):
             request.error = _FullError("The service is full; try again in a moment")
             self._refusals.append(channel)
         else:
@@ -353,7 +356,7 @@ class Worker:
         for channel in list(self._server.active_channels.values()):
             if channel.is_late(self.now):
                 channel.handle_close()
-        if not self.stopping and len(self._server.active_channels) < CONNECTIONS:
+        if not self.stopping and len(self._server.active_channels) < CONNECTIONS + _REFUSED:
             self._listen(True)
 
     def _drain(self) -> None:
