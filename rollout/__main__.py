@@ -20,6 +20,7 @@ COMMANDS = {
     "record": ("rollout.record", "keep the record of a deployment"),
     "drift": ("rollout.drift", "whether a stack is as it was deployed, changing nothing"),
     "drift-issue": ("rollout.drift_issue", "open, update or close the one issue about drift"),
+    "reach": ("rollout.reach", "where a stack's service answers, and what its callers may"),
     "lock": ("rollout.lock", "who holds a stack, and letting go of what CI left"),
     "bootstrap": ("rollout.bootstrap", "what must exist before the first deployment, and the commands for it"),
 }

@@ -154,7 +154,16 @@ def _keys(content: Any, wanted: set[str], what: str) -> dict[str, Any]:
     return content
 
 
-def resolve(branches: Map, event: str, ref: str, *, base: str = "", head: str = "", repository: str = "") -> Resolution:
+def resolve(
+    branches: Map,
+    event: str,
+    ref: str,
+    *,
+    base: str = "",
+    head: str = "",
+    repository: str = "",
+    branch: str = "",
+) -> Resolution:
     """What an event may touch.
 
     :param event: GitHub's name of it
@@ -162,8 +171,12 @@ def resolve(branches: Map, event: str, ref: str, *, base: str = "", head: str = 
     :param base: a pull request's base branch, by its short name
     :param head: the repository that a pull request comes from, OWNER/REPO
     :param repository: this repository
+    :param branch: of what is scheduled: the one branch whose stack is meant; empty for all
     :raises RolloutError: for everything but the exact refs of the map
     """
+    if branch and (event != "schedule" or branches.of_branch(branch) is None):
+        known = ", ".join(row.branch for row in branches.rows)
+        raise RolloutError(f"--branch {shown(branch)} goes with a schedule, and names a branch of the map: {known}.")
     if event not in EVENTS:
         raise RolloutError(f"The event {shown(event)} resolves to no stack. Those that do: {', '.join(EVENTS)}.")
     if event == "pull_request":
@@ -173,7 +186,8 @@ def resolve(branches: Map, event: str, ref: str, *, base: str = "", head: str = 
     if event == "schedule":
         if ref != f"refs/heads/{branches.default}":
             raise RolloutError(f"What is scheduled runs at refs/heads/{branches.default}, not at {shown(ref)}.")
-        return Resolution(event, ref, tuple(_target(branches, row, "plan") for row in branches.rows))
+        rows = [row for row in branches.rows if branch in ("", row.branch)]
+        return Resolution(event, ref, tuple(_target(branches, row, "plan") for row in rows))
     row = next((row for row in branches.rows if ref == f"refs/heads/{row.branch}"), None)
     if row is None:
         known = ", ".join(f"refs/heads/{row.branch}" for row in branches.rows)
@@ -209,6 +223,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--base", default="", help="of a pull request: the branch that it is to change")
     parser.add_argument("--head", default="", help="of a pull request: the repository that it comes from, OWNER/REPO")
     parser.add_argument("--repository", default="", help="this repository, OWNER/REPO")
+    parser.add_argument("--branch", default="", help="of a schedule: the stack of this branch alone")
     parser.add_argument("--map", type=Path, default=MAP, help="the file to read in place of .github/branches.yaml")
     parser.add_argument("--github-output", action="store_true", help="also hand the answer to later steps")
 
@@ -222,6 +237,7 @@ def run(options: argparse.Namespace) -> int:
         base=options.base,
         head=options.head,
         repository=options.repository,
+        branch=options.branch,
     )
     if options.github_output:
         one = found.stacks[0] if len(found.stacks) == 1 else None

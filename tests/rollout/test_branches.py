@@ -63,6 +63,19 @@ def test_the_schedule_looks_at_all_stacks_and_may_change_none() -> None:
         resolve(MAP, "schedule", "refs/heads/dev")
 
 
+def test_a_schedule_may_be_about_one_branch_s_stack_alone() -> None:
+    found = resolve(MAP, "schedule", "refs/heads/main", branch="staging")
+    assert [(row.stack, row.branch, row.identity) for row in found.stacks] == [("staging", "staging", "plan")]
+    for event, ref, branch in (
+        ("schedule", "refs/heads/main", "prod"),
+        ("schedule", "refs/heads/staging", "staging"),
+        ("push", "refs/heads/staging", "staging"),
+        ("workflow_dispatch", "refs/heads/main", "dev"),
+    ):
+        with pytest.raises(RolloutError):
+            resolve(MAP, event, ref, branch=branch)
+
+
 def pull(
     ref: str = "refs/pull/7/merge", base: str = "main", head: str = REPOSITORY, repository: str = REPOSITORY
 ) -> str:

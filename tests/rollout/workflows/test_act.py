@@ -88,6 +88,18 @@ def test_a_deployment_of_anything_but_a_mapped_branch_stops_at_once(here: Machin
     assert {row["job"] for row in here.log} == {"resolve"}
 
 
+def test_a_load_test_is_of_staging_alone_and_takes_down_whatever_became_of_it(cloud: Machine) -> None:
+    ran = cloud.run(
+        "schedule", "loadtest.yml", push(cloud, "main"), "main"
+    )  # nothing was deployed: it finds no address
+    assert (ran.code, ran.jobs) == (1, {"resolve": "success", "load": "failure"}), ran.text
+    assert roles(cloud) == {"load": "plan"}
+    assert "groundwork:callers" in ran.text
+    steps = ran.steps("load")
+    assert steps["Where it answers, and what a caller may"] == "failure"
+    assert (steps["Take down"], "Load test" in steps) == ("success", False)
+
+
 def roles(here: Machine) -> dict[str, str]:
     """Job → whom it logged in as on AWS."""
     logins = [row for row in here.log if row.get("action") == "aws-actions/configure-aws-credentials"]

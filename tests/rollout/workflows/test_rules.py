@@ -32,12 +32,14 @@ PERMISSIONS = {
         "drift": READ | {"attestations": "read", "id-token": "write"},
         "issue": READ | {"issues": "write"},
     },
+    "loadtest.yml": {"resolve": READ, "load": READ | {"id-token": "write"}},
     "evidence.yml": {
         "judge": READ,
         "publish": READ | {"attestations": "write", "id-token": "write", "security-events": "write"},
     },
 }
-IN_A_STACKS_QUEUE = {("deploy.yml", job) for job in PERMISSIONS["deploy.yml"]} | {("drift.yml", "drift")}
+IN_A_STACKS_QUEUE = {("deploy.yml", job) for job in PERMISSIONS["deploy.yml"]}
+IN_A_STACKS_QUEUE |= {("drift.yml", "drift"), ("loadtest.yml", "load")}
 
 
 def uses(steps: list[dict[str, str]], action: str) -> bool:
@@ -89,6 +91,8 @@ BROKEN = [
     ("deploy.yml", "cancel-in-progress: false", "cancel-in-progress: true", "cancels nothing"),
     ("drift.yml", "      queue: max\n", "", "cancels nothing"),
     ("drift.yml", "group: stack-${{ matrix.target.branch }}", "group: stack-${{ matrix.target.stack }}", "its branch"),
+    ("loadtest.yml", "group: stack-${{ matrix.target.branch }}", "group: night", "belongs into the stack's queue"),
+    ("loadtest.yml", "${{ vars.RUNNER || 'ubuntu-24.04' }}", "ubuntu-24.04", "the runner is to be"),
     ("drift.yml", "group: stack-${{ matrix.target.branch }}", "group: night", "belongs into the stack's queue"),
 ]
 
@@ -211,6 +215,38 @@ def test_an_image_is_built_for_the_first_environment_alone_with_sbom_and_provena
     signed = [step["with"] for step in job["steps"] if "actions/attest" in step.get("uses", "")]
     assert ["sbom-path" in with_ for with_ in signed] == [True, False]
     assert {with_["subject-digest"] for with_ in signed} == {"${{ steps.built.outputs.digest }}"}
+
+
+def test_an_image_is_tried_where_docker_is_before_it_is_signed() -> None:
+    steps = workflows()["deploy.yml"].jobs["image"]["steps"]
+    at = {step["name"]: number for number, step in enumerate(steps)}
+    assert steps[at["Try it"]]["uses"] == "./.github/actions/try-image"
+    assert steps[at["Try it"]]["with"]["image"].endswith("@${{ steps.built.outputs.digest }}")
+    assert at["Build and push"] < at["Try it"] < at["Sign the SBOM"] < at["Sign the provenance"]
+    tried = reading.actions()["try-image"].data["runs"]["steps"]
+    (start,) = (step["run"] for step in tried if "docker run" in step["run"])
+    for option in ("--read-only", "--cap-drop ALL", "--security-opt no-new-privileges"):
+        assert option in start
+    said = " ".join(step["run"] for step in tried)
+    for word in ("10001", "pip", "setuptools", "ensurepip", "/spool/"):
+        assert word in said
+    assert tried[-1]["if"] == "always()"
+    assert tried[-1]["run"].startswith("docker rm --force")
+
+
+def test_load_is_put_on_staging_at_midnight_and_whatever_became_of_it_is_taken_down() -> None:
+    file = workflows()["loadtest.yml"]
+    assert file.events["schedule"] == [{"cron": "0 0 * * *"}]
+    assert " --branch staging " in file.jobs["resolve"]["steps"][-1]["run"]
+    steps = file.jobs["load"]["steps"]
+    at = {step["name"]: number for number, step in enumerate(steps)}
+    assert at["Where it answers, and what a caller may"] < at["Load test"] < at["Keep the report"] < at["Take down"]
+    assert steps[at["Load test"]]["run"].startswith("exec ")  # a cancelled job's signal reaches it
+    assert steps[at["Take down"]] == steps[-1]
+    assert steps[-1]["if"] == "always()"
+    assert "--stop" in steps[-1]["run"]
+    folders = {step["run"].rpartition("--out ")[2].strip() for step in steps if "load.run" in step.get("run", "")}
+    assert folders == {steps[at["Keep the report"]]["with"]["path"]}
 
 
 def test_the_pulumi_cli_has_the_version_of_the_sdk() -> None:
