@@ -7,7 +7,7 @@ from html import escape
 
 from tests.app.load.judge import Call, Verdict, by_name, by_second, quantile
 
-WIDTH, HEIGHT, LEFT, BOTTOM = 720, 200, 56, 24  # of a plot, in pixels, and its margins
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 720, 210, 56, 24, 14  # of a plot, in pixels, and its margins
 STYLE = """body{font:15px/1.5 system-ui,sans-serif;color:#1d232b;background:#fff;max-width:760px;margin:2rem auto}
 body{padding:0 1rem}
 table{border-collapse:collapse;margin:1rem 0;font-variant-numeric:tabular-nums}
@@ -71,7 +71,7 @@ def _plot(lines: Sequence[tuple[Sequence[tuple[float, float]], str]], limit: flo
     top = max(y for line, _ in lines for _, y in line) * 1.1 or 1
 
     def place(x: float, y: float) -> str:
-        return f"{LEFT + x / last * (WIDTH - LEFT - 8):.1f},{(HEIGHT - BOTTOM) * (1 - y / top) + 4:.1f}"
+        return f"{LEFT + x / last * (WIDTH - LEFT - 8):.1f},{TOP + (HEIGHT - BOTTOM - TOP) * (1 - y / top):.1f}"
 
     drawn = []
     for share in (0.0, 0.5, 1.0):

@@ -43,7 +43,7 @@ class LoadError(Exception):
 def main(arguments: list[str] | None = None) -> int:
     """One run, or the end of one that was killed."""
     parser = argparse.ArgumentParser(prog="python -m tests.app.load.run", description="Put load on the service.")
-    parser.add_argument("--host", default=HOST, help=f"its address ({HOST})")
+    parser.add_argument("--host", default=HOST, help=f"its address ({HOST}), or several with spaces between them")
     parser.add_argument("--seconds", type=int, default=60, help="for how long (60)")
     parser.add_argument("--rate", type=float, default=200.0, help="calls a second in all (200)")
     parser.add_argument("--users", type=int, default=50, help="connections (50)")
@@ -53,20 +53,25 @@ def main(arguments: list[str] | None = None) -> int:
     options.out = options.out.resolve()
     try:
         if options.stop:
-            return _stop(options.out)
-        return _run(options)
+            for folder in (options.out, *options.out.glob("*/")):
+                _stop(folder)
+            return 0
+        return max([_run(host, options) for host in options.host.split()], default=2)
     except LoadError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
 
 
-def _run(options: argparse.Namespace) -> int:
-    _check(options)
-    options.out.mkdir(parents=True, exist_ok=True)
-    _stop(options.out)
-    outcome = options.out / "calls.json"
+def _run(host: str, options: argparse.Namespace) -> int:
+    """One address: its report is OUT/loadtest.html; of several, OUT/NAME/loadtest.html."""
+    _check(host, options)
+    several = len(options.host.split()) > 1
+    out = options.out / re.sub(r"[^\w.-]+", "-", host.partition("://")[2]) if several else options.out
+    out.mkdir(parents=True, exist_ok=True)
+    _stop(out)
+    outcome = out / "calls.json"
     outcome.unlink(missing_ok=True)
-    _drive(options, outcome)
+    _drive(host, options, out, outcome)
     found = judge.within(judge.calls(outcome), options.seconds)
     wanted = judge.objectives()
     verdict = judge.judge(found, wanted, options.rate, options.seconds)
@@ -74,8 +79,8 @@ def _run(options: argparse.Namespace) -> int:
         f"{options.rate:g} calls a second over {options.users} connections for {options.seconds} s: six in ten for one"
         " prediction, two for a hundred, two with a true weight. Times are what Locust, on one core, saw of them."
     )
-    report = options.out / "loadtest.html"
-    report.write_text(page.render(options.host, asked, verdict, found, wanted.p99_seconds), encoding="utf-8")
+    report = out / "loadtest.html"
+    report.write_text(page.render(host, asked, verdict, found, wanted.p99_seconds), encoding="utf-8")
     for row in verdict.rows:
         sys.stdout.write(f"  {'✓' if row.met else '✗'}  {row.what}: {row.found} ({row.asked})\n")
     for error, times in verdict.errors:
@@ -84,58 +89,54 @@ def _run(options: argparse.Namespace) -> int:
     return 0 if verdict.passed else 1
 
 
-def _check(options: argparse.Namespace) -> None:
+def _check(host: str, options: argparse.Namespace) -> None:
     """Raises LoadError unless the numbers make sense, Locust is installed, and something answers."""
-    if not re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+", options.host):
-        raise LoadError(f"{options.host[:100]!r} is no address of a service: https://NAME, or http://NAME:PORT.")
+    if not re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+", host):
+        raise LoadError(f"{host[:100]!r} is no address of a service: https://NAME, or http://NAME:PORT.")
     if not (0 < options.seconds <= 3600 and 0 < options.rate <= 5000 and 0 < options.users <= 1000):
         raise LoadError("A load test has up to 3600 seconds, 5000 calls a second and 1000 users, and more than none.")
     if not LOCUST.exists():
         raise LoadError("Locust is not installed: ./install.sh loadtest")
     try:
-        urllib.request.urlopen(f"{options.host}/readyz", timeout=10).close()
+        urllib.request.urlopen(f"{host}/readyz", timeout=10).close()
     except urllib.error.HTTPError as error:
         if error.code not in (401, 403):  # a gate before the service, for which the calls themselves have a token
-            raise LoadError(
-                f"{options.host} is not ready: it answers {error.code}. Wait until /readyz is 200."
-            ) from None
+            raise LoadError(f"{host} is not ready: it answers {error.code}. Wait until /readyz is 200.") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
-        raise LoadError(
-            f"Nothing answers at {options.host} ({reason}). Start it (make up), or name it: HOST=…"
-        ) from None
+        raise LoadError(f"Nothing answers at {host} ({reason}). Start it (make up), or name it: HOST=…") from None
 
 
-def _drive(options: argparse.Namespace, outcome: Path) -> None:
+def _drive(host: str, options: argparse.Namespace, out: Path, outcome: Path) -> None:
     """Runs Locust to its end. Raises LoadError if it hangs, or cannot run at all."""
     table = dataset.generate(PEOPLE, SEED)
-    people = options.out / "people.json"
+    people = out / "people.json"
     people.write_text(json.dumps(list(zip(table.heights, table.weights, strict=True))))
     environment = {key: value for key, value in os.environ.items() if not key.startswith(DROPPED)}
     environment |= {"PEOPLE": str(people), "OUTCOME": str(outcome)}
     environment |= {"RATE": str(options.rate), "USERS": str(options.users)}
     command = [str(LOCUST), "--locustfile", str(Path(__file__).with_name("locustfile.py")), "--headless"]
-    command += ["--host", options.host, "--users", str(options.users), "--spawn-rate", str(options.users)]
+    command += ["--host", host, "--users", str(options.users), "--spawn-rate", str(options.users)]
     command += ["--run-time", f"{options.seconds + LEAD}s", "--stop-timeout", "10", "--exit-code-on-error", "0"]
-    log = options.out / "locust.log"
+    log = out / "locust.log"
     with log.open("wb") as said:
         # Its folder has no settings of Locust, which it would read.
         process = subprocess.Popen(
             [*command, "--only-summary"],
-            cwd=options.out,
+            cwd=out,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,
             start_new_session=True,
         )
-        (options.out / "locust.pid").write_text(str(process.pid))
+        (out / "locust.pid").write_text(str(process.pid))
         try:
             code = process.wait(options.seconds + GRACE)
         except subprocess.TimeoutExpired:
             raise LoadError(f"Locust did not end; its log is {log}.") from None
         finally:
-            _stop(options.out)
+            _stop(out)
             people.unlink(missing_ok=True)
     if code:
         raise LoadError(f"Locust failed with {code}; its log is {log}.")
