@@ -227,7 +227,8 @@ def _models_promote(options: argparse.Namespace) -> int:
 
 
 def _forget(options: argparse.Namespace) -> int:
-    answer = forget.forget(options.prediction, _store("DATA_STORE"), _store("MODEL_STORE"), _lake())
+    others = forget.copies(os.environ)
+    answer = forget.forget(options.prediction, _store("DATA_STORE"), _store("MODEL_STORE"), _lake(), others)
     saw = f" Models that saw them: {', '.join(answer['models'])}; train again." if answer["models"] else ""
     return _say(f"{sum(answer['removed'].values())} rows of it are gone.{saw}", "forget", answer)
 
