@@ -44,6 +44,11 @@ class Answers:
         self._calls = calls
         self._moment = (0, "")
 
+    @property
+    def waits(self) -> bool:
+        """Whether an answer waits for a table that is somewhere else, and so must be given by a thread."""
+        return self._calls is not None
+
     def predict(self, asked: Asked) -> bytes:
         """The answer's JSON. Raises RequestError: 503 without a model, 400 for a height that it cannot tell of."""
         served = self._models.served

@@ -87,8 +87,8 @@ def _answer_lambda(address: str, calls: Calls) -> int:
 
     models = Models(open_store(setting("MODEL_STORE"), seconds=2.0), seconds=30.0)
     app = create_app(models, None, calls)  # the lake is written by a thread, which stands still between calls
-    models.refresh()
     _say("Waiting for calls.", {"command": "function", "pid": os.getpid()})
+    models.refresh()
     try:
         function.run(function.Runtime(address), app, models)
     except function.RuntimeApiError as error:

@@ -54,7 +54,7 @@ class Fast:
     def answer(self, data: bytes, started: float, *, close: bool = False) -> bytes | None:
         """The answer to the request in `data`, whose first byte came at `started` (of perf_counter); MORE if it is
         not whole yet, None if it is not for the fast path. `close` says that the connection ends with it."""
-        if not data.startswith(_START):
+        if not data.startswith(_START) or self._answers.waits:
             return None
         end = data.find(_END, 0, _LONGEST) + 4
         if end < 4:

@@ -1,18 +1,20 @@
 """The service as an AWS Lambda function: one call at a time, from the Lambda Runtime API through the WSGI application.
 
-Payloads are those of API Gateway's HTTP APIs, format 2.0. Sources: AWS, "Using the Lambda runtime API for custom
-runtimes" and "Create AWS Lambda proxy integrations for HTTP APIs". Why no runtime client: docs/adr/0060.
+Payloads are those of API Gateway: format 2.0, which HTTP APIs send, and 1.0, which REST APIs do. Sources: AWS, "Using
+the Lambda runtime API for custom runtimes", "Create AWS Lambda proxy integrations for HTTP APIs" and "Lambda proxy
+integrations in API Gateway" (of REST APIs). Why no runtime client: docs/adr/0060. Cloud Run functions and Azure's
+container apps get HTTP as it is, and run `python -m app function` as a server.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import http.client
 import json
 import logging
 from collections.abc import Callable
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from flask import Flask, Response
 from werkzeug.test import create_environ
@@ -30,7 +32,7 @@ class RuntimeApiError(Exception):
 
 
 class EventError(ValueError):
-    """A call that is no request of an HTTP API; the message is a sentence."""
+    """A call that is no request of API Gateway's; the message is a sentence."""
 
 
 class Invocation(NamedTuple):
@@ -103,6 +105,7 @@ def run(runtime: Runtime, app: Flask, models: Models, go_on: Callable[[], bool] 
             runtime.fail(error, invocation)
         else:
             runtime.answer(invocation, document)
+        app.extensions["requests"].tell_rest()  # no thread will: this process may stand still until the next call
 
 
 def answer(app: Flask, event: Any) -> dict[str, Any]:
@@ -120,18 +123,43 @@ def answer(app: Flask, event: Any) -> dict[str, Any]:
 def _environ(event: Any) -> dict[str, Any]:
     """The event as a WSGI environment."""
     try:
-        context, path = event["requestContext"], event["rawPath"]
-        method, stage = context["http"]["method"], context.get("stage", "$default")
-        headers = {name: value for name, value in event.get("headers", {}).items() if name.lower() not in _DROPPED}
+        asked = _of_http_api(event) if "rawPath" in event else _of_rest_api(event)
         body = event.get("body") or ""
         data = base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode("utf-8")
-        if path.startswith(f"/{stage}/"):  # a named stage is the first part of the path, $default is none
-            path = path.removeprefix(f"/{stage}")
+        headers = [(name, value) for name, value in asked.headers.items() if name.lower() not in _DROPPED]
         found: dict[str, Any] = create_environ(
-            path, method=method, headers=headers, data=data, query_string=event.get("rawQueryString", "")
+            asked.path, method=asked.method, headers=headers, data=data, query_string=asked.query
         )
-    except (KeyError, TypeError, AttributeError, binascii.Error) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise EventError(
-            f"The event is no request of an HTTP API, payload format 2.0 ({type(error).__name__}: {str(error)[:80]})."
+            "The event is no request of API Gateway's, payload format 1.0 or 2.0 "
+            f"({type(error).__name__}: {str(error)[:80]})."
         ) from None
     return found
+
+
+class _Asked(NamedTuple):
+    """What an event says of its request, but for the body."""
+
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+
+
+def _of_http_api(event: dict[str, Any]) -> _Asked:
+    """Payload format 2.0. A named stage is the first part of the path, `$default` is none."""
+    context, path = event["requestContext"], event["rawPath"]
+    stage = context.get("stage", "$default")
+    if path.startswith(f"/{stage}/"):
+        path = path.removeprefix(f"/{stage}")
+    return _Asked(context["http"]["method"], path, event.get("rawQueryString") or "", event.get("headers") or {})
+
+
+def _of_rest_api(event: dict[str, Any]) -> _Asked:
+    """Payload format 1.0. The path has no stage in it; headers and parameters come with all their values beside them,
+    and may be null."""
+    several = event.get("multiValueHeaders")
+    headers = {name: ",".join(values) for name, values in several.items()} if several else event.get("headers") or {}
+    parameters = event.get("multiValueQueryStringParameters") or event.get("queryStringParameters") or {}
+    return _Asked(event["httpMethod"], event["path"], urlencode(parameters, doseq=True), headers)

@@ -227,9 +227,7 @@ def test_a_compressed_body_is_415(client: FlaskClient) -> None:
     assert found["field"] == "Content-Encoding"
 
 
-@pytest.mark.parametrize(
-    "path", ["/predict/", "/healthz//", "/x//healthz", "/Predict", "/%00", "/predict%2f", "/é"]
-)
+@pytest.mark.parametrize("path", ["/predict/", "/healthz//", "/x//healthz", "/Predict", "/%00", "/predict%2f", "/é"])
 def test_an_unknown_path_is_404_without_html(client: FlaskClient, path: str) -> None:
     problem(client.get(path), 404)
     problem(client.post(path, json={"height": 68}), 404)

@@ -13,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app import service
+from app.calls import Calls
 from app.fast import MORE, Fast
 from app.requests import MAX_BODY, MAX_HEIGHTS
 from tests.app.lines import line
@@ -220,6 +221,11 @@ def test_a_request_that_is_not_whole_yet_is_waited_for() -> None:
 def test_an_answer_that_ends_the_connection_says_so() -> None:
     assert Answer(FAST.answer(raw(BODY), perf_counter(), close=True) or b"").headers["connection"] == "close"
     assert "connection" not in Answer(FAST.answer(raw(BODY), perf_counter()) or b"").headers
+
+
+def test_answers_that_wait_for_a_table_are_left_to_threads() -> None:
+    waiting = service.create_app(Fixed(), None, Calls(lambda _: None))
+    assert fast_of(waiting).answer(raw(BODY), perf_counter()) is None
 
 
 def test_heads_that_are_all_different_are_answered_and_not_kept_for_ever() -> None:

@@ -4,6 +4,7 @@ import base64
 import json
 from typing import TYPE_CHECKING, Any
 
+import flask
 import pytest
 
 from app import function, service
@@ -29,6 +30,30 @@ def event(body: Any = None, path: str = "/predict", method: str = "POST", **more
         "headers": {"content-type": "application/json", "host": "api.example", "content-length": "999"},
         "requestContext": context,
         **({} if body is None else {"body": body if isinstance(body, str) else json.dumps(body)}),
+        "isBase64Encoded": False,
+        **more,
+    }
+
+
+def rest_event(body: str | None, path: str = "/predict", method: str = "POST", **more: Any) -> dict[str, Any]:
+    """A call as API Gateway's REST APIs send it, payload format 1.0: what is not there is null."""
+    return {
+        "resource": "/{proxy+}",
+        "path": path,
+        "httpMethod": method,
+        "headers": {"Content-Type": "application/json", "Host": "api.example", "X-Request-Id": "last"},
+        "multiValueHeaders": {
+            "Content-Type": ["application/json"],
+            "Host": ["api.example"],
+            "X-Request-Id": ["first"],
+            "Content-Length": ["999"],
+        },
+        "queryStringParameters": None,
+        "multiValueQueryStringParameters": None,
+        "pathParameters": {"proxy": path[1:]},
+        "stageVariables": None,
+        "requestContext": {"resourcePath": "/{proxy+}", "path": f"/dev{path}", "stage": "dev", "httpMethod": method},
+        "body": body,
         "isBase64Encoded": False,
         **more,
     }
@@ -73,6 +98,35 @@ def test_a_named_stage_is_no_part_of_the_path(app: Any) -> None:
     assert answer(app, event({"height": 69}, "/dev/predict"))["statusCode"] == 404
 
 
+def test_a_call_of_a_rest_api_is_answered_alike(app: Any) -> None:
+    found = answer(app, rest_event('{"height": 69}'))
+    assert (found["statusCode"], json.loads(found["body"])["weight"]) == (200, 130.0)
+    assert found["headers"]["x-request-id"] == "first"
+    coded = base64.b64encode(b'{"height": 69}').decode()
+    assert answer(app, rest_event(coded, isBase64Encoded=True))["statusCode"] == 200
+    assert answer(app, rest_event(None, "/healthz", "GET"))["statusCode"] == 200
+    assert answer(app, rest_event(None, "/predict", "GET"))["headers"]["allow"]
+    bare = rest_event('{"height": "tall"}', multiValueHeaders=None)
+    assert json.loads(answer(app, bare)["body"])["field"] == "height"
+    assert answer(app, rest_event('{"height": 69}', multiValueHeaders=None, headers=None))["statusCode"] == 415
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"multiValueQueryStringParameters": {"a": ["1", "2 3"]}, "queryStringParameters": {"a": "2 3"}},
+        {"queryStringParameters": {"a": "2 3"}},
+    ],
+)
+def test_parameters_of_a_rest_api_arrive(app: Any, parameters: dict[str, Any]) -> None:
+    @app.get("/query")  # type: ignore[untyped-decorator] # a test's
+    def query() -> dict[str, list[str]]:
+        return dict(flask.request.args.lists())
+
+    found = answer(app, rest_event(None, "/query", "GET", **parameters))
+    assert json.loads(found["body"])["a"][-1] == "2 3"
+
+
 def test_what_is_no_text_goes_back_in_base64(app: Any) -> None:
     @app.get("/bytes")  # type: ignore[untyped-decorator] # a test's
     def raw() -> bytes:
@@ -85,10 +139,20 @@ def test_what_is_no_text_goes_back_in_base64(app: Any) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [None, [], {}, {"version": "1.0", "path": "/predict"}, {"requestContext": {}, "rawPath": "/"}, {"Records": []}],
+    [
+        None,
+        [],
+        "x",
+        {},
+        {"version": "1.0", "path": "/predict"},
+        {"version": "1.0", "path": "/predict", "httpMethod": "POST", "multiValueHeaders": {"a": 1}},
+        {"version": "1.0", "path": "/predict", "httpMethod": "POST", "headers": ["x"]},
+        {"requestContext": {}, "rawPath": "/"},
+        {"Records": []},
+    ],
 )
-def test_what_is_no_call_of_an_http_api_is_told(app: Any, wrong: Any) -> None:
-    with pytest.raises(EventError, match=r"no request of an HTTP API, payload format 2\.0"):
+def test_what_is_no_call_of_the_gateway_is_told(app: Any, wrong: Any) -> None:
+    with pytest.raises(EventError, match=r"no request of API Gateway's, payload format 1\.0 or 2\.0"):
         answer(app, wrong)
     with pytest.raises(EventError):
         answer(app, event("?", isBase64Encoded=True))
@@ -106,7 +170,7 @@ def test_calls_are_answered_one_after_another_and_a_bad_one_ends_nothing(app: An
     assert weights == [127.0, 133.0]
     failure = fake.said["invocation/call-2/error"]
     assert failure["errorType"] == "EventError"
-    assert "payload format 2.0" in failure["errorMessage"]
+    assert "payload format 1.0 or 2.0" in failure["errorMessage"]
     assert not [path for path in fake.said if path == "invocation/call-2/response"]
 
 
