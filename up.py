@@ -76,13 +76,19 @@ def run(command: Callable[[Steps], RenderableType]) -> int:
     return 0
 
 
-class Environment(NamedTuple):
-    """The local environment as it runs: what the program put out for AWS, the deployed service, its model."""
+class Place(NamedTuple):
+    """Where the environment is: its emulator, and what the program put out for AWS."""
 
     running: emulator.Emulator
-    result: operations.Result
     found: dict[str, Any]
     region: str
+
+
+class Environment(NamedTuple):
+    """The local environment as it runs, with the deployed service and the model that it serves."""
+
+    place: Place
+    result: operations.Result
     model: dict[str, Any]
     task: processes.Task
 
@@ -94,25 +100,26 @@ def bring_up(steps: Steps, options: argparse.Namespace) -> Environment:
     running = _emulator(steps)
     project = _project(running, options)
     with steps.step("Infrastructure") as step:
-        result = operations.up(project, providers(), _teller(step), _log, refresh=True)
+        tell, log = display.tellers(step, EVENTS)
+        result = operations.up(project, providers(), tell, log, refresh=True)
         step.say(display.summary(result, dry_run=False))
     found = reveal(result.outputs)["aws"]
     region = json.loads(project.config["groundwork:aws"])["region"]
-    model = _train(steps, running, found, region, options.data)
-    task = _serve(steps, running, found, region, model["version"])
-    return Environment(running, result, found, region, model, task)
+    place = Place(running, found, region)
+    model = _train(steps, place, options.data)
+    return Environment(place, result, model, _serve(steps, place, model["version"]))
 
 
 def up(steps: Steps, options: argparse.Namespace) -> Text:
     """The whole path; returns the summary."""
-    running, result, found, region, model, task = bring_up(steps, options)
+    place, result, model, task = bring_up(steps, options)
     with steps.step("Prediction") as step:
         answer = _predict(task)
         step.say(f"{json.loads(answer)['weight']} lb for {HEIGHT} in")
     with steps.step("Access") as step:
-        rows = _tried(running, found, region)
+        rows = _tried(place)
         step.say(f"{sum(row.allowed for row in rows)} calls allowed, {sum(not row.allowed for row in rows)} refused")
-    return _summary(running.url, result, task, model=model, answer=answer, rows=rows)
+    return _summary(place.running.url, result, task, model=model, answer=answer, rows=rows)
 
 
 def down(steps: Steps, options: argparse.Namespace) -> Text:
@@ -123,7 +130,7 @@ def down(steps: Steps, options: argparse.Namespace) -> Text:
     running = _emulator(steps)
     project = _project(running, options)
     with steps.step("Infrastructure") as step:
-        result = operations.destroy(project, providers(), _teller(step), refresh=True)
+        result = operations.destroy(project, providers(), display.tellers(step, EVENTS)[0], refresh=True)
         step.say(display.summary(result, dry_run=False))
     with steps.step("Nothing left") as step:
         region = json.loads(project.config["groundwork:aws"])["region"]
@@ -150,7 +157,8 @@ def preview(steps: Steps, options: argparse.Namespace) -> Text:
 
     with steps.step("Infrastructure") as step:
         step.say("comparing the program with the emulator")
-        result = operations.preview(_project(running, options), providers(), tell, _log, refresh=True)
+        _, log = display.tellers(step, EVENTS)
+        result = operations.preview(_project(running, options), providers(), tell, log, refresh=True)
         step.say(display.summary(result, dry_run=True))
     return Text("\n".join(["", *lines] if lines else ["", "Nothing would change."]))
 
@@ -178,52 +186,29 @@ def _emulator(steps: Steps) -> emulator.Emulator:
         return running
 
 
-def _teller(step: Step) -> Callable[[Event], None]:
-    """Shows in the step how far the engine is, and writes each event to a file."""
-    counts: Counter[str] = Counter()
-    EVENTS.write_text("", encoding="utf-8")
-
-    def tell(event: Event) -> None:
-        counts[event.kind] += event.step != "same" or event.kind == "done"
-        if event.kind == "gone":
-            step.say(f"{counts['gone']} of its resources are gone; making them again")
-        elif event.kind != "drift":
-            step.say(f"{counts['done']} done   {display.short(event.type)} {event.name}")
-        with EVENTS.open("a", encoding="utf-8") as file:
-            file.writelines(f"{line}\n" for line in display.event_lines(event, dry_run=False))
-
-    return tell
-
-
-def _log(severity: str, message: str) -> None:
-    with EVENTS.open("a", encoding="utf-8") as file:
-        file.write(f"{severity}: {message}\n")
-
-
 def run_job(
-    running: emulator.Emulator,
-    found: dict[str, Any],
-    region: str,
+    place: Place,
     words: tuple[str, ...],
     on_line: Callable[[str], None],
     *,
     identity: str = "trainer",
     assumed_by: str = "ec2.amazonaws.com",
+    lake: bool = True,
 ) -> dict[str, Any]:
     """Runs a command of the app as the role of an identity, on the environment's stores; returns its answer."""
     from stacks.environment import LAKE, MODEL, PEOPLE  # noqa: PLC0415 - the program's own room; Pulumi is loaded by now
 
+    stores = place.found["stores"]
     environment = {
-        "DATA_STORE": f"s3://{found['stores']['data']}/{PEOPLE}",
-        "MODEL_STORE": f"s3://{found['stores']['models']}/{MODEL}",
-        "LAKE": f"s3://{found['stores']['data']}/{LAKE}",
-    }
+        "DATA_STORE": f"s3://{stores['data']}/{PEOPLE}",
+        "MODEL_STORE": f"s3://{stores['models']}/{MODEL}",
+    } | ({"LAKE": f"s3://{stores['data']}/{LAKE}"} if lake else {})
     printed = processes.run(
-        running,
+        place.running,
         Command((*APP, *words), ROOT),
-        role_arn=found["identities"][identity],
+        role_arn=place.found["identities"][identity],
         assumed_by=assumed_by,
-        region=region,
+        region=place.region,
         environment=environment,
         on_line=on_line,
     )
@@ -232,37 +217,58 @@ def run_job(
     return answer
 
 
-def _train(
-    steps: Steps, running: emulator.Emulator, found: dict[str, Any], region: str, data: Path | None
-) -> dict[str, Any]:
-    """Trains, evaluates and publishes as the trainer's role; returns what `publish` answered."""
-    answer: dict[str, Any] = {}
+def _train(steps: Steps, place: Place, data: Path | None) -> dict[str, Any]:
+    """The model that is served: the current one, or one trained, evaluated and published as the trainer's role.
+
+    A current model stays, whatever the lake has learned since: to retrain it is the workflow's work, not this one's.
+    """
     with steps.step("Model") as step:
+        shown = None if data else _current(place, step)
+        if shown:
+            step.say(f"{shown['version']} is current: {shown['rmse']:.1f} lb rmse on {shown['rows']} held-out rows")
+            return shown
         for job in ("train", "evaluate", "publish"):
             step.say(job)
             words = (job, *(("--data", str(data.resolve())) if job == "train" and data else ()))
-            answer |= run_job(running, found, region, words, step.say)
+            answer = run_job(place, words, step.say, lake=False)
+        shown = _current(place, step)
+        if shown is None:
+            raise LocalcloudError(f"No model can be served: {answer['why']}")
         step.say(
-            f"{answer['version']} {'published' if answer['created'] else 'was published already'}: "
-            f"{answer['metrics']['rmse']:.1f} lb rmse on {answer['rows']} held-out rows"
+            f"{shown['version']} {'published' if answer['created'] else 'stays'}: "
+            f"{shown['rmse']:.1f} lb rmse on {shown['rows']} held-out rows"
         )
-    return answer
+    return shown
 
 
-def _serve(
-    steps: Steps, running: emulator.Emulator, found: dict[str, Any], region: str, version: str
-) -> processes.Task:
+def _current(place: Place, step: Step) -> dict[str, Any] | None:
+    """The published model with its data and error; None if there is none that can be read and was evaluated."""
+    try:
+        shown = run_job(place, ("models", "show"), lambda _line: step.say("looking for one"))
+    except processes.ProcessError:
+        return None
+    if shown["evaluation"] is None:
+        return None
+    return {
+        "version": shown["version"],
+        "data_version": shown["manifest"]["data"]["version"],
+        "rmse": shown["evaluation"]["metrics"]["rmse"],
+        "rows": shown["evaluation"]["rows"],
+    }
+
+
+def _serve(steps: Steps, place: Place, version: str) -> processes.Task:
     """The deployed service as a process, ready to predict with this version of the model."""
-    repository = found["registry"].partition("/")[2]
-    service = found["service"]
+    repository = place.found["registry"].partition("/")[2]
+    service = place.found["service"]
     with steps.step("Service") as step:
         try:
             task = processes.start(
                 PROCESSES,
-                running,
+                place.running,
                 cluster=service["cluster"],
                 service=service["name"],
-                region=region,
+                region=place.region,
                 images={repository: Command((*APP, "serve"), ROOT)},
             )
         except processes.PortInUseError as error:
@@ -279,8 +285,8 @@ def wait_until_ready(task: processes.Task, version: str) -> None:
     reason = "it does not answer"
     while time.monotonic() < deadline:
         try:
-            _get(f"{task.url}/readyz")
-            serving = json.loads(_get(f"{task.url}/version"))["model"]["version"]
+            get(f"{task.url}/readyz")
+            serving = json.loads(get(f"{task.url}/version"))["model"]["version"]
             if serving == version:
                 return
             reason = f"it still serves model {serving}, not {version}"
@@ -295,7 +301,8 @@ def wait_until_ready(task: processes.Task, version: str) -> None:
     raise LocalcloudError(f"The service was not ready after {READY_SECONDS:.0f} s: {reason}. Its log: {task.log}")
 
 
-def _get(url: str) -> bytes:
+def get(url: str) -> bytes:
+    """What the service answers. Raises OSError."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy gets to see what is meant for us
     with direct.open(url, timeout=2) as answer:
         content: bytes = answer.read()
@@ -319,13 +326,15 @@ class Tried(NamedTuple):
     allowed: bool
 
 
-def _tried(running: emulator.Emulator, found: dict[str, Any], region: str) -> list[Tried]:
+def _tried(place: Place) -> list[Tried]:
     """What the app's own role can and cannot do: each is a call made with its credentials. Nothing is left behind."""
     from stacks.environment import LAKE, MODEL, PEOPLE  # noqa: PLC0415 - the program's own room; Pulumi is loaded by now
 
-    got = processes.credentials(running, found["identities"]["server"], processes.TASKS, "access", region)
-    s3 = boto3.client("s3", region_name=region, **processes.session_keys(got))
-    stores = found["stores"]
+    got = processes.credentials(
+        place.running, place.found["identities"]["server"], processes.TASKS, "access", place.region
+    )
+    s3 = boto3.client("s3", region_name=place.region, **processes.session_keys(got))
+    stores = place.found["stores"]
 
     def write(bucket: str, key: str) -> None:
         upload = s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]  # needs what PutObject needs

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from localcloud.difference import differences, properties
 from localcloud.events import Event
 from localcloud.operations import CHANGES, Result
 from localcloud.packs import Violation
 from localcloud.state import Resource
+from localcloud.steps import Step
 from localcloud.values import Properties
 
 SIGNS = {"create": "+", "update": "~", "replace": "±", "delete": "-", "same": " ", "read": ">"}
@@ -86,3 +89,24 @@ def result_document(result: Result, outputs: Properties) -> dict[str, object]:
 def names(resources: list[Resource]) -> list[str]:
     """`type name` of each resource, sorted."""
     return sorted(f"{short(row.type)} {row.name}" for row in resources)
+
+
+def tellers(step: Step, file: Path) -> tuple[Callable[[Event], None], Callable[[str, str], None]]:
+    """What shows in a step how far the engine is and writes each event to a file, begun anew; and what writes the
+    program's messages there too, by severity."""
+    counts: Counter[str] = Counter()
+    file.write_text("", encoding="utf-8")
+
+    def write(lines: Iterator[str]) -> None:
+        with file.open("a", encoding="utf-8") as events:
+            events.writelines(f"{line}\n" for line in lines)
+
+    def tell(event: Event) -> None:
+        counts[event.kind] += event.step != "same" or event.kind == "done"
+        if event.kind == "gone":
+            step.say(f"{counts['gone']} of its resources are gone; making them again")
+        elif event.kind != "drift":
+            step.say(f"{counts['done']} done   {short(event.type)} {event.name}")
+        write(event_lines(event, dry_run=False))
+
+    return tell, lambda severity, message: write(iter([f"{severity}: {message}"]))

@@ -48,4 +48,4 @@ def test_a_port_that_is_taken_is_told_with_the_command_for_another(monkeypatch: 
     found = {"registry": "host/app", "service": {"cluster": "c", "name": "n"}}
     running: Any = SimpleNamespace()
     with Steps() as steps, pytest.raises(LocalcloudError, match="make up PORT=8090"):
-        up._serve(steps, running, found, "eu-west-1", "0" * 16)
+        up._serve(steps, up.Place(running, found, "eu-west-1"), "0" * 16)
