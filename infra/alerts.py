@@ -68,8 +68,9 @@ RETRAINING = Alert(
 
 ALERTS = (ERRORS, LATENCY, CAPACITY, DRIFT, RETRAINING)
 
-# What is counted in the app's log: the event's name in the field `event`, and the number that it brings.
-REQUEST_EVENT, REQUEST_SECONDS, REQUEST_STATUS = "request", "seconds", "status"
+# What is counted in the app's log: the event's name in the field `event`, and the number that it brings. One line about
+# requests stands for `count` of them, as the app says where it writes them (app/events.py).
+REQUEST_EVENT, REQUEST_SECONDS, REQUEST_STATUS, REQUEST_COUNT = "request", "seconds", "status", "count"
 EVALUATION_EVENT, EVALUATION_ERROR = "evaluation", "rmse"
 DRIFT_EVENT, DRIFT_SHARE = "drift", "share"
 

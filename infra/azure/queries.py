@@ -9,6 +9,7 @@ from infra.alerts import (
     DRIFT_SHARE,
     EVALUATION_ERROR,
     EVALUATION_EVENT,
+    REQUEST_COUNT,
     REQUEST_EVENT,
     REQUEST_SECONDS,
     REQUEST_STATUS,
@@ -34,23 +35,27 @@ def events(kind: str) -> str:
 
 
 def _calls(of: Subject) -> pulumi.Output[str]:
-    """The service's calls, without the questions whether it lives."""
+    """Lines about the service's calls, without the questions whether it lives; `calls` is how many each stands for."""
     calls = events(REQUEST_EVENT).replace(TABLE, TABLE + " | where ContainerAppName == '{0}'", 1)
     return pulumi.Output.concat(
-        calls.split("{0}")[0], of.name, calls.split("{0}")[1], " | where event.path !in ('/healthz', '/readyz')"
+        calls.split("{0}")[0],
+        of.name,
+        calls.split("{0}")[1],
+        " | where event.path !in ('/healthz', '/readyz')",
+        f" | extend calls = coalesce(tolong(event['{REQUEST_COUNT}']), 1)",
     )
 
 
 def share_of_errors(of: Subject) -> pulumi.Output[str]:
     """The share of calls that the service failed."""
-    failed = f"countif(toint(event.{REQUEST_STATUS}) >= 500)"
-    return pulumi.Output.concat(_calls(of), f" | summarize {MEASURE} = todouble({failed}) / count()")
+    failed = f"sumif(calls, toint(event.{REQUEST_STATUS}) >= 500)"
+    return pulumi.Output.concat(_calls(of), f" | summarize {MEASURE} = todouble({failed}) / sum(calls)")
 
 
 def slowest(of: Subject) -> pulumi.Output[str]:
     """The seconds that the slowest hundredth of calls takes."""
     return pulumi.Output.concat(
-        _calls(of), f" | summarize {MEASURE} = percentile(todouble(event.{REQUEST_SECONDS}), 99)"
+        _calls(of), f" | summarize {MEASURE} = percentilew(todouble(event.{REQUEST_SECONDS}), calls, 99)"
     )
 
 
@@ -63,8 +68,9 @@ def charts(of: Subject) -> list[tuple[str, pulumi.Output[str]]]:
     """Title and query of each chart, by what is looked at first."""
     each = "bin(TimeGenerated, 5m)"
     seconds, status = f"todouble(event.{REQUEST_SECONDS})", f"toint(event.{REQUEST_STATUS})"
-    percentiles = ", ".join(f"p{share} = percentile({seconds}, {share})" for share in (50, 95, 99))
-    counts = f"calls = count(), errors = countif({status} >= 500), refused = countif({status} between (400 .. 499))"
+    percentiles = ", ".join(f"p{share} = percentilew({seconds}, calls, {share})" for share in (50, 95, 99))
+    failed, refused = f"sumif(calls, {status} >= 500)", f"sumif(calls, {status} between (400 .. 499))"
+    counts = f"total = sum(calls), errors = {failed}, refused = {refused}"
     return [
         ("Latency (s)", pulumi.Output.concat(_calls(of), f" | summarize {percentiles} by {each}")),
         ("Calls and errors", pulumi.Output.concat(_calls(of), f" | summarize {counts} by {each}")),

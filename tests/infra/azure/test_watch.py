@@ -59,8 +59,9 @@ def test_queries_ask_for_the_fields_that_the_app_writes() -> None:
     errors, latency, drift = (criterion(QUERIES, alert.id)["query"] for alert in (ERRORS, LATENCY, DRIFT))
     assert "ContainerAppName == 'groundwork-dev-predict'" in errors
     assert "event.event == 'request'" in errors
-    assert "todouble(countif(toint(event.status) >= 500)) / count()" in errors
-    assert "percentile(todouble(event.seconds), 99)" in latency
+    assert "calls = coalesce(tolong(event['count']), 1)" in errors
+    assert "todouble(sumif(calls, toint(event.status) >= 500)) / sum(calls)" in errors
+    assert "percentilew(todouble(event.seconds), calls, 99)" in latency
     assert "event.event == 'drift'" in drift
     assert "max(todouble(event.share))" in drift
 
@@ -87,7 +88,7 @@ def test_an_alert_on_retraining_is_raised_by_one_failed_run() -> None:
 def test_the_dashboard_shows_latency_errors_scale_accuracy_and_drift() -> None:
     page = plan().only("applicationinsights:Workbook")
     charts = {item["name"]: item["content"]["query"] for item in json.loads(page.inputs["serializedData"])["items"]}
-    assert all(f"percentile(todouble(event.seconds), {share})" in charts["Latency (s)"] for share in (50, 95, 99))
+    assert all(f"percentilew(todouble(event.seconds), calls, {share})" in charts["Latency (s)"] for share in (50, 95, 99))
     assert "event.status" in charts["Calls and errors"]
     assert "dcount(ContainerGroupName)" in charts["Copies"]
     assert "event.rmse" in charts["Accuracy: error on held-out data"]
