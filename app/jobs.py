@@ -139,15 +139,13 @@ def train(
 
     `source` says where the people came from; `told` is what labels.gather found. Returns what the command prints.
     """
-    table = people.to_csv()
-    origin = _named(documents.sha256(table))
-    counts: Counter[str] = Counter()
     indices, rest = dataset.split(len(people), seed)
+    origin = _named(documents.sha256(people.to_csv()))
     alone = training.fit(people.rows(indices), data=origin["sha256"], seed=seed, held_out=len(rest))
+    counts: Counter[str] = Counter()
     kept = labels.bounded(told or [], alone, counts)
     rows = _parted(people, seed, kept)
-    told_csv = labels.to_csv(kept)
-    added = {**_named(documents.sha256(told_csv)), "rows": len(kept)} if kept else None
+    added = {**_named(documents.sha256(labels.to_csv(kept))), "rows": len(kept)} if kept else None
     fitted = alone
     if added:
         fitted = training.fit(
@@ -158,18 +156,9 @@ def train(
             labels=added["sha256"],
             labelled=rows.labelled,
         )
-    data_manifest = {
-        "schema": "data-manifest/1",
-        **origin,
-        "rows": len(people),
-        "statistics": people.statistics(),
-        "source": source,
-        **_made(),
-    }
-    data_created = _keep(data, key(origin["version"], ""), "people.csv", table, manifest=data_manifest)
+    data_created = _store_table(data, people, source, origin)
     if added:
-        manifest = {"schema": "labels-manifest/1", **added, "from": kept[0].time, "to": kept[-1].time, **_made()}
-        _keep(data, key(added["version"], ""), "labels.csv", told_csv, manifest=manifest)
+        _store_labels(data, kept, added)
     version, created = _store_model(models, fitted, rows, origin, added)
     return {
         "version": version.version,
@@ -183,6 +172,19 @@ def train(
         "metrics": version.manifest["metrics"],
         "manifest": models.uri(key(version.version, "manifest.json")),
     }
+
+
+def _store_table(data: Store, people: People, source: str, origin: dict[str, Any]) -> bool:
+    """Stores a table as the data version `origin`. False if it was there."""
+    about = {"rows": len(people), "statistics": people.statistics(), "source": source}
+    manifest = {"schema": "data-manifest/1", **origin, **about, **_made()}
+    return _keep(data, key(origin["version"], ""), "people.csv", people.to_csv(), manifest=manifest)
+
+
+def _store_labels(data: Store, told: list[Label], added: dict[str, Any]) -> None:
+    """Stores labelled rows as the data version `added`."""
+    manifest = {"schema": "labels-manifest/1", **added, "from": told[0].time, "to": told[-1].time, **_made()}
+    _keep(data, key(added["version"], ""), "labels.csv", labels.to_csv(told), manifest=manifest)
 
 
 def _named(sha256: str) -> dict[str, Any]:
