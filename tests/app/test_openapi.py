@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -201,3 +202,33 @@ def test_what_is_taken_as_feedback_is_exactly_what_the_schema_allows(body: Any, 
     response = client.post("/feedback", json=body)
     described("post", "/feedback", response)
     assert (response.status_code == 202) == TOLD.is_valid(body), response.text
+
+
+def readme() -> list[tuple[str, str]]:
+    """The commands of the app's README that call the service, each with what it is said to print."""
+    text = (Path(openapi.__file__).parent / "README.md").read_text()
+    blocks = re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    found = []
+    for part in (part for block in blocks for part in re.split(r"^\$ ", block, flags=re.MULTILINE)):
+        lines = part.splitlines()
+        length = next((at for at, line in enumerate(lines, 1) if not line.endswith("\\")), 0)
+        if part.startswith("curl "):
+            found.append(("\n".join(lines[:length]), "\n".join(lines[length:])))
+    return found
+
+
+def test_the_readme_has_a_command_for_each_operation() -> None:
+    assert {operation.command for operation in openapi.operations()} <= {command for command, _ in readme()}
+
+
+@pytest.mark.parametrize(("command", "output"), readme(), ids=lambda text: text[:40])
+def test_what_the_readme_shows_is_what_the_service_answers(command: str, output: str, client: FlaskClient) -> None:
+    path = re.search(r'"\$URL(/[^"]*)"', command)[1]  # type: ignore[index] # or it is no command
+    body = re.search(r"-d '(.*)'$", command)
+    response = client.open(path, method="POST" if body else "GET", data=body and body[1], headers=JSON if body else {})
+    described("post" if body else "get", "/static/{file}" if path.startswith("/static") else path, response)
+    if "…" in output:
+        words = output.partition("…")[0].splitlines()[0][:8]  # what comes after is this model's
+        assert response.text.startswith(words)
+    else:
+        assert json.loads(output).keys() == json.loads(response.data).keys()
