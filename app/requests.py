@@ -208,6 +208,8 @@ def _number(value: Any, low: float, high: float, field: str, range_: str) -> flo
 
 
 def _row(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < MAX_HEIGHTS:
+    """A row: 7.0 is a whole number, too, as JSON Schema has it."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (number and 0 <= value < MAX_HEIGHTS and value == int(value)):
         raise RequestError(400, f"row is {short(value)}; it must be a whole number from 0 to {MAX_HEIGHTS - 1}.", "row")
-    return value
+    return int(value)

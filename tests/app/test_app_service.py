@@ -394,7 +394,7 @@ def test_true_weights_are_records_too_under_the_id_that_they_name(stores: Stores
         ({"id": "a" * 32, "weight": 700, "unit": "kg"}, "weight", "to 680.389 kg"),
         ({"id": "a" * 32, "weight": True}, "weight", "must be a number"),
         ({"id": "a" * 32, "weight": 100, "row": -1}, "row", "from 0 to 999"),
-        ({"id": "a" * 32, "weight": 100, "row": 1.0}, "row", "whole number"),
+        ({"id": "a" * 32, "weight": 100, "row": 1.5}, "row", "whole number"),
         ({"id": "a" * 32, "weight": 100, "row": True}, "row", "whole number"),
         ({"id": "a" * 32, "weights": [100], "row": 1}, "row", "goes with weight"),
         ({"id": "a" * 32, "weights": []}, "weights", "must be a list"),

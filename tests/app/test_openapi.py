@@ -184,7 +184,7 @@ def bodies(one: str, many: str, units: list[str], **more: st.SearchStrategy[Any]
 
 def told() -> st.SearchStrategy[Any]:
     ids = st.sampled_from([ID, ID, ID, "", ID.upper(), ID[1:], 1])
-    rows = st.one_of(st.integers(-1, MAX_HEIGHTS), ODD)
+    rows = st.one_of(st.integers(-1, MAX_HEIGHTS), st.sampled_from([0.0, 7.0, 999.0, 1000.0, 1.5, 1e300, -1.0]), ODD)
     return bodies("weight", "weights", ["lb", "kg"], id=ids, row=rows)
 
 
