@@ -1,24 +1,17 @@
-"""compose.yaml, read, and its commands run as processes: no machine that tests this project has a Docker engine."""
+"""compose.yaml, read, and what it starts as processes: no machine that tests this project has a Docker engine."""
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from tests.app import processes
+from tests.app.composed import COMPOSE, FILE, ROOT, SERVICES
 
-ROOT = Path(__file__).parents[2]
-FILE = ROOT / "compose.yaml"
-COMPOSE: dict[str, Any] = yaml.safe_load(FILE.read_text())
-SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 ONCE = {"model"}  # run to their end
 OURS = "groundwork-app:compose"
 
@@ -110,33 +103,3 @@ def test_nobody_signs_in_to_grafana_and_nothing_is_a_secret() -> None:
     assert not re.search(r"password|token", FILE.read_text(), re.IGNORECASE)
     assert "secrets" not in COMPOSE
     assert SERVICES["app"]["environment"]["AWS_SECRET_ACCESS_KEY"] == "anything"
-
-
-@pytest.mark.slow
-def test_its_commands_make_buckets_train_publish_and_serve(tmp_path: Path) -> None:
-    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - takes a second
-
-    emulator = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    emulator.start()
-    try:
-        host, port = emulator.get_host_and_port()
-        here = {"AWS_ENDPOINT_URL": f"http://{host}:{port}", "PORT": "0", "SPOOL": str(tmp_path)}
-        model = SERVICES["model"]
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        done = subprocess.run(
-            [*model["entrypoint"], model["command"][0].replace("$$", "$")],
-            cwd=ROOT,
-            env={"PATH": path, **model["environment"], **here},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        assert json.loads(done.stdout.splitlines()[-1])["command"] == "publish"
-        with processes.Running({**SERVICES["app"]["environment"], **here}) as service:
-            processes.wait_until_ready(service.url)
-            service.process.terminate()
-            service.process.wait(20)
-    finally:
-        emulator.stop()

@@ -95,8 +95,8 @@ def _profiled(variables: dict[str, str], folder: Path, seconds: float, *, within
     except AssertionError:
         asked = 0
     finally:
-        # py-spy writes what it has on SIGINT; the service stops on either, and drains.
-        os.killpg(process.pid, signal.SIGINT)
+        # py-spy writes what it has on SIGINT, and the service drains; the timer's handler has written what it saw.
+        os.killpg(process.pid, signal.SIGKILL if within else signal.SIGINT)
         try:
             process.wait(20)
         except subprocess.TimeoutExpired:

@@ -62,11 +62,6 @@ def calls(path: Path) -> list[Call]:
     return sorted(Call(*row) for row in json.loads(path.read_text(encoding="utf-8")))
 
 
-def within(found: Sequence[Call], seconds: float) -> list[Call]:
-    """The calls that began in the first `seconds` from the first one on: what Locust takes to start is no test."""
-    return [call for call in found if call.start < found[0].start + seconds]
-
-
 def quantile(values: Sequence[float], share: float) -> float:
     """The smallest of the values that `share` of them do not exceed (nearest rank); NaN of none."""
     ordered = sorted(values)

@@ -2,8 +2,9 @@
 
 Run by run.py, in an environment that has Locust and nothing of ours. Heights and weights are of PEOPLE, a JSON list
 of [inches, pounds], made as training data is made: so load looks like what the model knows and is no drift. RATE is
-calls a second over all USERS; a user keeps its pace if answers are slow by waiting less, so what was asked for and
-what was reached can be compared. Each call's start, duration, name and outcome go to OUTCOME.
+calls a second over all USERS, for SECONDS from the first call on; a user keeps its pace if answers are slow by waiting
+less, so what was asked for and what was reached can be compared. Each call's start, duration, name and outcome go to
+OUTCOME.
 """
 
 import json
@@ -16,6 +17,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+from gevent import spawn_later  # type: ignore[import-untyped] # run apart
 from locust import FastHttpUser, constant_throughput, events, task  # type: ignore[import-not-found] # run apart
 
 PEOPLE: list[list[float]] = json.loads(Path(os.environ["PEOPLE"]).read_text())
@@ -23,6 +25,7 @@ PACE = float(os.environ["RATE"]) / int(os.environ["USERS"])  # calls a second of
 MANY = 100  # rows
 TOKEN_SECONDS = 240.0  # GitHub's tokens live for five minutes and more
 calls: list[tuple[float, float, str, str]] = []  # start (seconds since the epoch), seconds, name, "" or what was wrong
+_runner: list[Any] = []
 _token: dict[str, Any] = {"value": os.environ.get("TOKEN", ""), "until": 0.0}
 
 
@@ -102,12 +105,15 @@ class Caller(FastHttpUser):  # type: ignore[misc] # as above
 
 
 @events.test_start.add_listener  # type: ignore[untyped-decorator] # as above
-def _begin(**_: Any) -> None:
+def _begin(environment: Any, **_: Any) -> None:
     authority()  # before the first call
+    _runner.append(environment.runner)
 
 
 @events.request.add_listener  # type: ignore[untyped-decorator] # as above
 def _note(response_time: float, name: str, exception: Any, start_time: float, **_: Any) -> None:
+    if not calls:  # Locust's own clock starts before its first call
+        spawn_later(float(os.environ["SECONDS"]) - response_time / 1000, _runner[0].quit)
     calls.append((start_time, response_time / 1000, name, str(exception)[:200] if exception else ""))
 
 
