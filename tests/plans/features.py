@@ -164,6 +164,41 @@ FEATURES = (
         some("monitor:DiagnosticSetting", lambda got: "StorageRead" in str(got) or "allLogs" in str(got)),
     ),
     Feature(
+        "Store: predictions go after their days, with all versions",
+        some(
+            "s3:BucketLifecycleConfiguration",
+            lambda got: any(
+                at(rule, "filter.prefix") == "lake/" and at(rule, "expiration.days") for rule in got["rules"]
+            ),
+        ),
+        some(
+            "storage:Bucket",
+            lambda got: any(
+                at(rule, "condition.matchesPrefixes") == ["lake/"] and at(rule, "condition.withState") == "ANY"
+                for rule in got["lifecycleRules"]
+            ),
+        ),
+        some(
+            "storage:ManagementPolicy",
+            lambda got: any(at(rule, "definition.filters.prefixMatch") for rule in at(got, "policy").get("rules", [])),
+        ),
+    ),
+    Feature(
+        "Store: one identity removes people for good, by a job that somebody starts",
+        lambda plan: (
+            bool(plan.named("ecs:TaskDefinition", "forget"))
+            and any("s3:DeleteObjectVersion" in str(statement) for statement in plan.granted("eraser"))
+        ),
+        lambda plan: (
+            bool(plan.named("cloudrunv2:Job", "forget"))
+            and some("projects:IAMCustomRole", lambda got: "data-erase" in got["title"])(plan)
+        ),
+        lambda plan: (
+            bool(plan.named("app:Job", "forget"))
+            and some("authorization:RoleDefinition", lambda got: "data-eraser" in got["roleName"])(plan)
+        ),
+    ),
+    Feature(
         "Identity: one for each workload, without keys",
         workloads("iam:Role"),
         workloads("serviceaccount:Account"),
