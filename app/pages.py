@@ -12,9 +12,9 @@ or request of another origin, none written inline, no frame around them.
 from __future__ import annotations
 
 import logging
-import time
 from functools import cache
 from pathlib import Path
+from time import monotonic
 from typing import Any, Protocol
 
 from flask import Flask, Response, abort, request
@@ -99,7 +99,8 @@ def _sent(content: bytes, suffix: str) -> Response:
     """Content with its tag, or 304 to whoever has it already."""
     response = Response(content, content_type=_TYPES.get(suffix, "application/json"), headers=_HEADERS)
     response.set_etag(documents.sha256(content)[:32])
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response
 
 
 def _status(models: Models, metrics: Numbers, cards: _Cards) -> dict[str, Any]:
@@ -137,9 +138,9 @@ class _Cards:
     def of(self, version: str) -> dict[str, Any] | None:
         """The card, or None if the version has none that can be read."""
         known, card, until = self._read
-        if known != version or (card is None and time.monotonic() >= until):
+        if known != version or (card is None and monotonic() >= until):
             card = self._load(version)
-            self._read = (version, card, time.monotonic() + _AGAIN)
+            self._read = (version, card, monotonic() + _AGAIN)
         return card
 
     def _load(self, version: str) -> dict[str, Any] | None:

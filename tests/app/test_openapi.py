@@ -168,7 +168,7 @@ NUMBERS = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False),
     st.integers(-5, 400),
 )
-ODD = st.one_of(st.none(), st.booleans(), st.text(max_size=3), st.just([]), st.just({}))
+ODD: st.SearchStrategy[Any] = st.one_of(st.none(), st.booleans(), st.text(max_size=3), st.just([]), st.just({}))
 VALUES = st.one_of(NUMBERS, NUMBERS, NUMBERS, ODD)
 LISTS = st.one_of(st.lists(VALUES, max_size=4), st.just([68] * MAX_HEIGHTS), st.just([68] * (MAX_HEIGHTS + 1)), ODD)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from flask.testing import FlaskClient
 
-from app import documents, openapi, pages, service
+from app import documents, openapi, service
 from app.cards import card
 from app.dataset import generate
 from app.drift import REBUILD
@@ -30,7 +30,7 @@ class Kept(Fixed):
 
     def __init__(self, text: bytes | None = documents.dump(CARD)) -> None:
         super().__init__(LINE)
-        self.store = Memory()
+        self.store = self.kept = Memory()
         if text is not None:
             manifest = {
                 "schema": "model-manifest/2",
@@ -45,7 +45,7 @@ class Kept(Fixed):
                 "code": {"release": "sha256:" + "e" * 64, "commit": "unknown"},
                 "created": "2026-11-21T00:00:00Z",
             }
-            self.store.objects = {
+            self.kept.objects = {
                 f"versions/{'a' * 16}/manifest.json": documents.dump(manifest),
                 f"versions/{'a' * 16}/card.json": text,
             }
@@ -177,17 +177,17 @@ def test_a_card_that_is_absent_or_not_the_manifest_s_is_not_shown(
 
 def test_a_card_that_could_not_be_read_is_tried_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
-    monkeypatch.setattr(pages.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("app.pages.monotonic", lambda: now[0])
     models = Kept()
-    held, models.store.objects = models.store.objects, {}
+    held, models.kept.objects = models.kept.objects, {}
     client = service.create_app(models).test_client()
     assert status(client)["card"] is None
-    models.store.objects = held
+    models.kept.objects = held
     now[0] += 29
     assert status(client)["card"] is None
     now[0] += 2
     assert status(client)["card"] == CARD
-    models.store.objects = {}
+    models.kept.objects = {}
     assert status(client)["card"] == CARD  # it never changes
 
 
