@@ -276,11 +276,13 @@ def test_code_owners_are_the_reviewers_of_the_last_environment() -> None:
         assert list(ROOT.glob(pattern.strip("/"))), f"{pattern} is nowhere"
 
 
-def test_dependabot_looks_after_actions_and_packages_every_week() -> None:
+def test_dependabot_looks_after_actions_packages_and_images_every_week() -> None:
     updates = yaml.safe_load((GITHUB / "dependabot.yml").read_text())["updates"]
     assert {row["package-ecosystem"]: row["schedule"]["interval"] for row in updates} == {
         "github-actions": "weekly",
         "pip": "weekly",
+        "docker": "weekly",
+        "docker-compose": "weekly",
     }
     folders = next(row["directories"] for row in updates if row["package-ecosystem"] == "github-actions")
     assert folders == ["/", "/.github/actions/*"]
