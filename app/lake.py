@@ -69,6 +69,7 @@ class Lake:
         folder = spool / documents.sha256(store.uri().encode())[:16]
         self._spool = Spool(folder, most_bytes, min(SEGMENT, most_bytes // 8))
         self._tick = min(TICK, seconds / 2)
+        self._away = False  # whether the last try to send failed
         self._stopping = threading.Event()
         self._sealed = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="lake-keeper", daemon=True)
@@ -104,7 +105,8 @@ class Lake:
     def _keep(self) -> None:
         while not self._stopping.is_set():
             try:
-                if self._spool.tend(self._seconds):
+                # While nothing can be sent, few large segments are better than many small ones.
+                if self._spool.tend(max(self._seconds, LONGEST_WAIT) if self._away else self._seconds):
                     self._sealed.set()
                 self._tell_counts()
             except Exception:  # the thread must outlive whatever a disk can do
@@ -141,11 +143,11 @@ class Lake:
             except Exception:  # the thread must outlive whatever a store can do
                 log.exception("attempt %d failed", failures + 1)
             else:
-                failures = 0
+                failures, self._away = 0, False
                 continue
             finally:
                 segment.release()
-            failures += 1
+            failures, self._away = failures + 1, True
             if stopping and failures > 1:
                 return  # a stop does not wait for a store that is away
             self._stopping.wait(min(self._tick * 2.0 ** min(failures, 16), LONGEST_WAIT))

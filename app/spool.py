@@ -107,6 +107,7 @@ class Spool:
         self._late: list[bytes] = []
         self._late_bytes = 0
         self._process, self._number = token_hex(4), 0
+        self._listed: Iterator[Path] = iter(())
         self._troubled = False
         self._guard = _prepared(folder)
 
@@ -194,12 +195,15 @@ class Spool:
             each.seal()
 
     def take(self) -> Segment | None:
-        """The oldest segment that is complete, locked for this process; None if there is none."""
+        """A complete segment, locked for this process, the oldest first; None if there is none. What is there is
+        listed anew once all of the last list were looked at: many are not listed as many times."""
         with self._locked():
-            for path in self._paths():
-                found = _taken(path)
-                if found is not None:
-                    return found
+            for listing in (self._listed, self._paths()):
+                self._listed = iter(listing)
+                for path in self._listed:
+                    found = _taken(path)
+                    if found is not None:
+                        return found
         return None
 
     def waiting(self) -> int:
