@@ -16,10 +16,12 @@ PLATFORM = manifests.Platform(
 )
 
 
-def service(command: tuple[str, ...] = (), networks: tuple[str, ...] = ("10.0.0.0/8",)) -> ServiceArgs:
+def service(
+    command: tuple[str, ...] = (), networks: tuple[str, ...] = ("10.0.0.0/8",), scratch: str | None = "/spool"
+) -> ServiceArgs:
     """The service as settings ask for it. Image, identity and network are the cloud's, and not looked at."""
     nothing: Any = None
-    container = Container(nothing, nothing, nothing, nothing, command, {"RELEASE": "one", "PORT": "1"})
+    container = Container(nothing, nothing, nothing, nothing, command, {"RELEASE": "one", "PORT": "1"}, scratch)
     callers = Callers(networks, "https://login.example.com", "predict", 600)
     return ServiceArgs(container, callers, "predict.example.com", 8080, Scale(3, 10))
 
@@ -50,6 +52,15 @@ def check(manifest: dict[str, Any]) -> None:
 @pytest.mark.parametrize("manifest", made(), ids=lambda row: f"{row['kind']}-{row['metadata']['name']}")
 def test_each_object_is_sound_by_the_schema_of_its_kind(manifest: dict[str, Any]) -> None:
     check(manifest)
+
+
+def test_a_copy_writes_to_its_scratch_directory_alone() -> None:
+    assert container()["securityContext"]["readOnlyRootFilesystem"] is True
+    assert container()["volumeMounts"] == [{"name": "scratch", "mountPath": "/spool"}]
+    pod = one("Deployment")["spec"]["template"]["spec"]
+    assert pod["volumes"] == [{"name": "scratch", "emptyDir": {"sizeLimit": "256Mi"}}]
+    bare = one("Deployment", objects=made(service(scratch=None)))["spec"]["template"]["spec"]
+    assert not {"volumes"} & bare.keys() | {"volumeMounts"} & bare["containers"][0].keys()
 
 
 def _without_selector(row: dict[str, Any]) -> None:
@@ -107,7 +118,8 @@ def test_the_pods_keep_to_the_strictest_rules() -> None:
         "privileged": False,
         "readOnlyRootFilesystem": True,
     }
-    assert not {"hostNetwork", "hostPID", "hostIPC", "volumes"} & pod.keys()
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
+    assert all(volume.keys() == {"name", "emptyDir"} for volume in pod["volumes"])  # nothing of the node
 
 
 def test_the_image_is_the_one_that_was_given_and_its_arguments_its_own_or_the_given_ones() -> None:

@@ -15,7 +15,7 @@ from infra.aws.args import AwsArgs
 from infra.aws.cloud import Aws
 from infra.context import Context
 from infra.shape import (
-    ApiArgs, Callers, Container, KubernetesArgs, Scale, ServiceArgs, Step, StoreArgs, WorkflowArgs,
+    ApiArgs, Callers, Container, JobArgs, KubernetesArgs, Scale, ServiceArgs, Step, StoreArgs, WorkflowArgs,
 )
 
 ctx = Context("groundwork", "{environment}", "acme", "ml-platform", "research", "internal", disposable={disposable})
@@ -29,12 +29,14 @@ server, workflow = parts.identity("server", "container"), parts.identity("workfl
 function = parts.identity("function", "function")
 callers = Callers(("10.0.0.0/8",), "https://login.example.com", "predict", 600)
 variables = {{"MODEL_STORE": "s3://models/x/"}}
-serving = Container(image, server, network, key, environment=variables)
+serving = Container(image, server, network, key, environment=variables, scratch="/spool")
 served = ServiceArgs(serving, callers, "predict.example.com", 8080, Scale(3, 10))
 service = parts.service("predict", served)
-steps = tuple(Step(job, (job,)) for job in ("train", "evaluate", "publish"))
+steps = tuple(Step(job, (job,)) for job in ("drift", "train", "evaluate", "publish"))
 training = Container(image, workflow, network, key, environment={{"DATA_STORE": data.uri("people/"), **variables}})
 parts.workflow("retrain", WorkflowArgs(training, steps, service, data, "people/incoming/", "30 2 * * 0"))
+eraser = parts.identity("eraser", "container")
+parts.job("forget", JobArgs(Container(image, eraser, network, key, ("forget",), variables), service))
 parts.api("api", ApiArgs(Container(image, function, network, key, ("function",), variables), callers))
 parts.kubernetes("predict", KubernetesArgs(served))
 """

@@ -14,7 +14,7 @@ from tests.infra.aws.state_machine import TaskError, walk
 from tests.plans.plans import Plan, Statement
 
 RUN, DEPLOY = "arn:aws:states:::ecs:runTask.sync", "arn:aws:states:::aws-sdk:ecs:updateService"
-ORDER = ["train", "evaluate", "publish", "deploy"]
+ORDER = ["drift", "train", "evaluate", "publish", "deploy"]
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,9 @@ def granted(plan: Plan, identity: str) -> dict[str, Statement]:
 
 
 @pytest.mark.slow
-def test_the_steps_train_evaluate_publish_and_deploy_a_model_when_they_are_run(definition: dict[str, Any]) -> None:
+def test_the_steps_look_for_drift_train_evaluate_publish_and_deploy_a_model_when_they_are_run(
+    definition: dict[str, Any],
+) -> None:
     deployed: list[Mapping[str, Any]] = []
     with processes.moto_server() as url:
 
@@ -76,7 +78,7 @@ def test_the_steps_train_evaluate_publish_and_deploy_a_model_when_they_are_run(d
 
 @pytest.mark.slow
 def test_a_step_that_fails_as_a_process_ends_the_workflow(definition: dict[str, Any]) -> None:
-    """Evaluation finds no model where training was not run."""
+    """Evaluation finds no model where training was not run; nothing to look at is no failure of the look for drift."""
     with processes.moto_server() as url:
         variables = {**processes.environment(url), "MODEL_STORE": "s3://models/untrained/"}
 
@@ -86,7 +88,7 @@ def test_a_step_that_fails_as_a_process_ends_the_workflow(definition: dict[str, 
                 raise TaskError("States.TaskFailed")
 
         walked = walk(definition, do)
-    assert (walked.states, walked.error) == (["train", "evaluate", "failed"], "States.TaskFailed")
+    assert (walked.states, walked.error) == (["drift", "train", "evaluate", "failed"], "States.TaskFailed")
 
 
 @pytest.mark.parametrize("failing", range(len(ORDER)))
@@ -114,7 +116,7 @@ def test_a_step_is_run_again_where_the_platform_failed_and_not_without_end(defin
         raise TaskError("ECS.AmazonECSException")
 
     walked = walk(definition, do)
-    assert (walked.states, calls) == (["train", "failed"], 4)
+    assert (walked.states, calls) == (["drift", "failed"], 4)
 
 
 def test_no_step_runs_for_ever(definition: dict[str, Any]) -> None:

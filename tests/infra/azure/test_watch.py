@@ -88,7 +88,9 @@ def test_an_alert_on_retraining_is_raised_by_one_failed_run() -> None:
 def test_the_dashboard_shows_latency_errors_scale_accuracy_and_drift() -> None:
     page = plan().only("applicationinsights:Workbook")
     charts = {item["name"]: item["content"]["query"] for item in json.loads(page.inputs["serializedData"])["items"]}
-    assert all(f"percentilew(todouble(event.seconds), calls, {share})" in charts["Latency (s)"] for share in (50, 95, 99))
+    assert all(
+        f"percentilew(todouble(event.seconds), calls, {share})" in charts["Latency (s)"] for share in (50, 95, 99)
+    )
     assert "event.status" in charts["Calls and errors"]
     assert "dcount(ContainerGroupName)" in charts["Copies"]
     assert "event.rmse" in charts["Accuracy: error on held-out data"]
