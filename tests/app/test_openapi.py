@@ -204,6 +204,31 @@ def test_what_is_taken_as_feedback_is_exactly_what_the_schema_allows(body: Any, 
     assert (response.status_code == 202) == TOLD.is_valid(body), response.text
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "name"),
+    [
+        ("/predict", {"unit": "in"}, "height"),
+        ("/predict", {"unit": "cm"}, "height"),
+        ("/feedback", {"unit": "lb", "id": ID}, "weight"),
+        ("/feedback", {"unit": "kg", "id": ID}, "weight"),
+    ],
+)
+def test_the_described_bounds_are_those_that_are_kept(
+    path: str, body: dict[str, Any], name: str, client: FlaskClient
+) -> None:
+    schema = ASKED if path == "/predict" else TOLD
+    bounds = {
+        bound
+        for form in DOCUMENT["components"]["schemas"]["Asked" if path == "/predict" else "Told"]["oneOf"]
+        if name in form["properties"] and form["properties"]["unit"]["const"] == body["unit"]
+        for bound in (form["properties"][name]["minimum"], form["properties"][name]["maximum"])
+    }
+    assert len(bounds) == 2
+    for value in (bound + step for bound in bounds for step in (-1e-6, 0, 1e-6)):
+        asked = {**body, name: round(value, 6)}
+        assert (client.post(path, json=asked).status_code < 300) == schema.is_valid(asked), asked
+
+
 def readme() -> list[tuple[str, str]]:
     """The commands of the app's README that call the service, each with what it is said to print."""
     text = (Path(openapi.__file__).parent / "README.md").read_text()
