@@ -15,7 +15,7 @@ from app.records import Feedback, Prediction
 from tests.app.memory import Memory
 
 CALL = 20  # people of a call
-NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+NOW = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=20)  # time may pass
 SLOPE = dataset.CORRELATION * dataset.WEIGHT_SD / dataset.HEIGHT_SD
 SPREAD = dataset.WEIGHT_SD * (1 - dataset.CORRELATION**2) ** 0.5  # of weights at one height
 

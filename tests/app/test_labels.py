@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -107,7 +108,9 @@ def test_ids_of_no_prediction_make_nobody_read_without_end(monkeypatch: pytest.M
 def test_what_is_older_than_four_weeks_is_not_read() -> None:
     loop = Loop()
     loop.ask(people(100, 1))
-    loop.now = loop.now.replace(month=12, day=25)
+    loop.now += timedelta(days=27)
+    assert len(loop.gather()) == 100
+    loop.now += timedelta(days=2)
     assert loop.gather() == []
 
 

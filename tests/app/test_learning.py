@@ -127,6 +127,16 @@ def test_what_was_asked_more_than_a_week_ago_is_no_verdict(loop: Loop) -> None:
     assert loop.verdict()["rows"] == 0
 
 
+def test_weights_that_came_back_more_than_a_week_ago_say_nothing_of_today(loop: Loop) -> None:
+    loop.ask(people(400, 1, heavier=20.0))
+    loop.now += timedelta(days=9)
+    loop.ask(people(100, 2))
+    found = loop.verdict()
+    assert (found["accuracy"], found["rebuild"]) == (None, False)
+    loop.ask(people(400, 3))
+    assert loop.verdict()["accuracy"]["labels"] == 500
+
+
 def test_without_a_model_there_is_no_verdict_and_without_a_lake_nothing_is_known(loop: Loop) -> None:
     assert verdict.check(Loop().models, loop.lake, loop.now) is None
     found = verdict.check(loop.models, None, loop.now)
