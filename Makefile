@@ -114,6 +114,12 @@ programs: install-dev ## Plan programs of others, FROM="folder ...", unchanged; 
 bench-engine: install-dev ## Measure localcloud: plan against cdk synth, up against its calls replayed bare, growth
 	.ci/bench-engine
 
+bench-app: install-dev ## Measure the service beside MLServer, BentoML and FastAPI, where wrk is installed (SECONDS_EACH=5)
+	.ci/bench-app $(if $(SECONDS_EACH),--seconds "$(SECONDS_EACH)")
+
+soak: install-dev ## Ask the service for ten minutes over 64 connections: no error, flat memory, where wrk is installed (DURATION=600)
+	$(BIN)/python -m tests.app.bench.soak $(if $(DURATION),--seconds "$(DURATION)")
+
 bench-policy: install-dev install-scanners ## Measure all stacks judged by every tool, against one Checkov command line
 	.ci/bench-policy
 
@@ -132,7 +138,7 @@ picture: install-dev ## Write docs/images/home.png anew: the home page of a serv
 
 clean: ## Remove what was made: the local environment, .venv, caches
 	if test -d .localcloud; then $(MAKE) down; fi
-	rm -rf .venv .venv-scanners .venv-loadtest .venv-fuzz .venv-axe measured .localcloud evidence .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build
+	rm -rf .venv .venv-scanners .venv-loadtest .venv-fuzz .venv-axe .venv-bench measured .localcloud evidence .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 ##@ Requirements
@@ -163,4 +169,4 @@ help: ## This list
 
 .NOTPARALLEL:
 .PHONY: up down drift-demo preview plan policy bootstrap cost install init install-workflow-tools format lint check test parity crash-matrix bench-up programs \
-	bench-engine bench-policy loadtest profile install-axe fuzz picture clean pin-dependencies upgrade-dependencies build-image push-image docker-engine help
+	bench-engine bench-app bench-policy soak loadtest profile install-axe fuzz picture clean pin-dependencies upgrade-dependencies build-image push-image docker-engine help
