@@ -151,8 +151,8 @@ upgrade-dependencies: install ## The same, with the newest versions
 
 ##@ Image
 
-build-image: docker-engine ## Build the app's image, tagged with its commit
-	DOCKER_BUILDKIT=1 docker build --file app/Dockerfile --tag "$(IMAGE):$(TAG)" .
+build-image: docker-engine ## Build the app's image, tagged with its commit (VARIANT=gpu: that to train on GPUs)
+	DOCKER_BUILDKIT=1 docker build --file app/Dockerfile --build-arg VARIANT="$(or $(VARIANT),cpu)" --tag "$(IMAGE):$(TAG)" .
 	echo "$(IMAGE):$(TAG)"
 
 push-image: docker-engine ## Push it (REGISTRY=the repository's URL: one of the stack's outputs)
