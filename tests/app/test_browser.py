@@ -1,12 +1,11 @@
 """The pages as people meet them: a real browser, at a desk and on a phone, with the keyboard alone.
 
-Skipped, with a sentence, where no Chromium is installed. With SCREENSHOTS=FOLDER the pictures are left there.
+Skipped, with a sentence, where no Chromium is installed. Pictures of all pages are left in measured/pages.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import urllib.request
 from collections.abc import Iterator
@@ -17,16 +16,18 @@ from typing import Any
 import pytest
 
 from tests.app.browser import Browser, Page, find
-from tests.app.processes import Running, environment, moto_server, run, wait_until_ready
+from tests.app.processes import ROOT, Running, environment, moto_server, run, wait_until_ready
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.xdist_group("browser"),  # one service and one browser for all
     pytest.mark.skipif(find() is None, reason="no Chromium is installed: the pages were not seen in a browser"),
 ]
 CHECKS = (Path(__file__).parent / "browser_checks.js").read_text()
 NOTHING = "\u2013"  # a dash, where there is no weight yet
 WIDTHS = {"desk": 1280, "phone": 390}
-AXE = Path(__file__).parents[2] / ".venv-axe/node_modules/axe-core/axe.min.js"  # make install-axe
+PICTURES = ROOT / "measured/pages"
+AXE = ROOT / ".venv-axe/node_modules/axe-core/axe.min.js"  # make install-axe
 
 
 @pytest.fixture(scope="module")
@@ -195,12 +196,6 @@ def test_nothing_on_the_page_jumps(page: Page) -> None:
     assert check(page, "jumps") == []
 
 
-def test_the_page_fits_its_width(page: Page) -> None:
-    ask(page, "71")
-    answered(page)
-    assert page.js("document.documentElement.scrollWidth <= document.documentElement.clientWidth") is True
-
-
 def test_drift_and_latency_are_shown_as_the_service_tells_them(page: Page) -> None:
     ask(page, "69")
     answered(page)
@@ -254,6 +249,7 @@ def test_text_stands_out_controls_have_names_and_are_large_enough(
     assert check(page, "nameless") == []
     assert check(page, "small") == []
     assert check(page, "wide") == []
+    assert page.js("document.documentElement.scrollWidth <= document.documentElement.clientWidth") is True
     headings = page.js("[...document.querySelectorAll('h1, h2, h3, h4')].map((each) => Number(each.tagName[1]))")
     assert headings[0] == 1
     assert headings.count(1) == 1
@@ -279,7 +275,6 @@ def axe(page: Page) -> None:
 
 
 def keep(page: Page, name: str) -> None:
-    """Leaves a picture of the whole page, if that is wanted."""
-    if folder := os.environ.get("SCREENSHOTS"):
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        page.screenshot(Path(folder) / f"{name}.png", whole=True)
+    """Leaves a picture of the whole page."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page.screenshot(PICTURES / f"{name}.png", whole=True)
