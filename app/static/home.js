@@ -49,7 +49,7 @@ function say(id, words, kind = "") {
 
 function wrong(input, line, problem) {
   input.setAttribute("aria-invalid", "true");
-  say(line, problem.message, "wrong");
+  say(line, problem.message[0].toUpperCase() + problem.message.slice(1), "wrong");
   input.focus();
 }
 
