@@ -25,7 +25,7 @@ from app.lake import Lake
 from app.metrics import Metrics
 from app.records import MAX_PREDICTED, Feedback, Prediction
 from app.registry import Version
-from app.requests import UNITS, Asked, RequestError, Told, Unit
+from app.requests import MAX_HEIGHTS, UNITS, Asked, RequestError, Told, Unit
 from app.serving import Models
 
 _IDS = 256  # made at once
@@ -61,18 +61,22 @@ class Answers:
         # Model.predict, written out: a thousand calls of a method take as long as all the rest.
         intercept, coefficient, mean, scale = model.intercept, model.coefficient, model.mean, model.scale
         pounds = [intercept + coefficient * (height - mean) / scale for height in inches]
-        if not (math.isfinite(sum(pounds)) and min(pounds) > 0 and max(pounds) <= MAX_PREDICTED):
+        if not (min(pounds) > 0 and max(pounds) <= MAX_PREDICTED and math.isfinite(sum(pounds))):
             raise _senseless(asked, pounds, version)
-        found = self._write_down(inches, pounds, version)
-        low, high = model.minimum, model.maximum
-        part = unit.weight_of_pound
+        found = self._write_down(inches, pounds, version).encode()
+        low, high, part = model.minimum, model.maximum, unit.weight_of_pound
         ends = _ends(version, unit)
         if not many:
-            extrapolated = ends.inside if low <= inches[0] <= high else ends.outside
-            return b'{"id":"%b","weight":%.2f%b' % (found.encode(), pounds[0] * part, extrapolated)
-        weights = ",".join(["%.2f"] * len(pounds)) % tuple([weight * part for weight in pounds])
-        outside = orjson.dumps([not low <= height <= high for height in inches])
-        return b'{"id":"%b","weights":[%b]%b%b%b' % (found.encode(), weights.encode(), ends.margin, outside, ends.rest)
+            end = ends.inside if low <= inches[0] <= high else ends.outside
+            return b'{"id":"%b","weight":%.2f%b' % (found, pounds[0] * part, end)
+        weights = (
+            _pattern(len(pounds)) % tuple(pounds if part == 1.0 else [weight * part for weight in pounds])
+        ).encode()
+        if low <= min(inches) and max(inches) <= high:
+            extrapolated = _all_inside(len(inches))
+        else:
+            extrapolated = orjson.dumps([not low <= height <= high for height in inches])
+        return b'{"id":"%b","weights":[%b]%b%b%b' % (found, weights, ends.margin, extrapolated, ends.rest)
 
     def feedback(self, told: Told) -> bytes:
         """The answer's JSON. Raises RequestError where nothing is kept."""
@@ -114,6 +118,18 @@ class _Ends(NamedTuple):
     outside: bytes
     margin: bytes
     rest: bytes
+
+
+@lru_cache(maxsize=MAX_HEIGHTS)
+def _pattern(number: int) -> str:
+    """How so many weights are written."""
+    return ",".join(["%.2f"] * number)
+
+
+@lru_cache(maxsize=MAX_HEIGHTS)
+def _all_inside(number: int) -> bytes:
+    """What is said of so many heights if the model knows them all."""
+    return orjson.dumps([False] * number)
 
 
 @lru_cache(maxsize=8)

@@ -9,6 +9,8 @@ what they were asked, write what they know, and end. A worker whose first proces
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gc
 import logging
 import os
@@ -81,6 +83,7 @@ def serve(service: Service, listener: socket.socket, number: int, started: Calla
     waited = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
     signal.pthread_sigmask(signal.SIG_BLOCK, waited)
     alive, keep_alive = os.pipe()
+    _use_one_arena()
     gc.collect()
     gc.freeze()  # what all share is looked at no more, and so stays shared
     workers = {_fork(index, service, listener, (alive, keep_alive)): index for index in range(number)}
@@ -105,6 +108,12 @@ def serve(service: Service, listener: socket.socket, number: int, started: Calla
     listener.close()  # the workers have it, and close it last
     _stop(workers)
     return int(failed)
+
+
+def _use_one_arena() -> None:
+    """Has glibc keep the memory of all threads in one place: each with its own, a worker takes 8 MB more under load."""
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(-8, 1)  # M_ARENA_MAX of malloc.h
 
 
 def _stop(workers: dict[int, int]) -> None:

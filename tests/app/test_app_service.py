@@ -123,6 +123,7 @@ def test_no_two_answers_have_the_same_id_and_an_id_is_random(client: FlaskClient
     assert len({each[:8] for each in found}) > 590  # of 600 random ones
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.floats(20, 110), min_size=1, max_size=30))
 def test_many_weights_are_those_of_one_height_at_a_time_and_of_the_model(heights: list[float]) -> None:
     client = client_of(Fixed(line(coefficient=1.0)))
