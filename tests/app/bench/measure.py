@@ -50,8 +50,8 @@ def published() -> Iterator[dict[str, str]]:
                 path = folder / "models" / item["Key"]
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(s3.get_object(Bucket="models", Key=item["Key"])["Body"].read())
-        command = [sys.executable, "-m", "tests.app.bench.sink", str(folder)]
-        sink = subprocess.Popen(command, cwd=processes.ROOT, stdout=subprocess.PIPE, text=True)
+        program = [sys.executable, "-m", "tests.app.bench.sink", str(folder)]
+        sink = subprocess.Popen(program, cwd=processes.ROOT, stdout=subprocess.PIPE, text=True)
         try:
             assert sink.stdout is not None
             address = sink.stdout.readline().strip()
@@ -100,12 +100,9 @@ def wrk(url: str, body: bytes, connections: int, seconds: float) -> Load:
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "-s", script.name, url]
         text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     wrong = [line.strip() for line in text.splitlines() if "Non-2xx" in line or "Socket errors" in line]
-    return Load(
-        float(re.findall(r"Requests/sec:\s+([\d.]+)", text)[0]),
-        *(_seconds(re.findall(rf"^\s+{part}%\s+(\S+)", text, re.MULTILINE)[0]) for part in (50, 99)),
-        int(re.findall(r"(\d+) requests in", text)[0]),
-        "; ".join(wrong),
-    )
+    p50, p99 = (_seconds(re.findall(rf"^\s+{part}%\s+(\S+)", text, re.MULTILINE)[0]) for part in (50, 99))
+    rate, requests = re.findall(r"Requests/sec:\s+([\d.]+)", text)[0], re.findall(r"(\d+) requests in", text)[0]
+    return Load(float(rate), p50, p99, int(requests), "; ".join(wrong))
 
 
 def has_wrk() -> bool:
