@@ -29,7 +29,7 @@ from app.documents import DocumentError
 from app.jobs import JobError
 from app.lake import MAX_OBJECT
 from app.records import KINDS
-from app.store import MAX_BYTES, AbsentError, DeniedError, Store, TooLargeError, open_store
+from app.store import Store, TooLargeError, open_store
 
 LABELS = "labels.csv"  # in a data version
 MARK = "forgotten.json"  # beside it
@@ -106,13 +106,12 @@ def _clean(place: Place, versions: list[str], needle: bytes) -> Counter[str]:
 
 def _read_plan(data: Store, plan: str) -> dict[str, list[str]]:
     """What a run before this one found, if it did not come to its end."""
-    try:
-        found = documents.parse(data.read(plan, MAX_DOCUMENT).data)
-        return {name: [str(version) for version in found[name]] for name in ("data", "models")}
-    except DeniedError:
-        raise
-    except AbsentError:
+    content = data.read_if_there(plan, MAX_DOCUMENT)
+    if content is None:
         return {"data": [], "models": []}
+    try:
+        found = documents.parse(content)
+        return {name: [str(version) for version in found[name]] for name in ("data", "models")}
     except (DocumentError, KeyError, TypeError) as error:
         raise JobError(f"{data.uri(plan)} is not what was written there: {type(error).__name__}.") from None
 
@@ -157,16 +156,12 @@ def _rewrite(store: Store, key: str, needle: bytes) -> int | None:
     the two finds the others' lines twice, never not at all.
     """
     try:
-        content = store.read(key, MAX_OBJECT).data
-    except DeniedError:
-        raise
-    except AbsentError:
-        return 0
+        content = store.read_if_there(key, MAX_OBJECT)
     except TooLargeError:
         return None
-    kept, gone = _parted(content, needle)
-    if not gone:
+    if content is None or needle not in content:
         return 0
+    kept, gone = _parted(content, needle)
     found = _REWRITTEN.fullmatch(key)
     if found is None:  # not a name of ours: what is there goes whole
         store.delete(key)
@@ -199,12 +194,9 @@ def _without(data: Store, version: str, needle: bytes) -> int:
 
 def _write_mark(data: Store, version: str, kept: bytes, gone: int) -> None:
     key = f"versions/{version}/{MARK}"
+    content = data.read_if_there(key, MAX_DOCUMENT)
     try:
-        before = int(documents.parse(data.read(key, MAX_DOCUMENT).data)["forgotten"])
-    except DeniedError:
-        raise
-    except AbsentError:
-        before = 0
+        before = 0 if content is None else int(documents.parse(content)["forgotten"])
     except (DocumentError, KeyError, TypeError, ValueError):
         raise JobError(f"{data.uri(key)} is not what was written there.") from None
     mark = {"schema": "forgotten-rows/1", "labels": documents.sha256(kept), "forgotten": before + gone}
@@ -213,12 +205,7 @@ def _write_mark(data: Store, version: str, kept: bytes, gone: int) -> None:
 
 def _read_labels(data: Store, key: str) -> bytes:
     """The labels, or nothing if there are none."""
-    try:
-        return data.read(key, MAX_BYTES).data
-    except DeniedError:
-        raise
-    except AbsentError:
-        return b""
+    return data.read_if_there(key) or b""
 
 
 def _parted(content: bytes, needle: bytes) -> tuple[bytes, int]:

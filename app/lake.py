@@ -27,7 +27,7 @@ from app import documents, records
 from app.documents import DocumentError
 from app.records import Feedback, Kind, Prediction, Record
 from app.spool import SEGMENT, Segment, Spool
-from app.store import AbsentError, DeniedError, Store, StoreError, TooLargeError
+from app.store import Store, StoreError, TooLargeError
 
 log = logging.getLogger("app.lake")
 
@@ -230,12 +230,13 @@ def read(
 def content_of(store: Store, key: str) -> bytes | None:
     """The object `key` of the lake; None if it is too large to be one of ours, or went since it was listed."""
     try:
-        return store.read(key, MAX_OBJECT).data
-    except DeniedError:
-        raise
-    except (TooLargeError, AbsentError) as error:
+        content = store.read_if_there(key, MAX_OBJECT)
+    except TooLargeError as error:
         log.warning("an object of the lake is left out: %s", error)
         return None
+    if content is None:
+        log.warning("an object of the lake went while it was read: %s", store.uri(key))
+    return content
 
 
 def keys(store: Store, kind: Kind, since: date, *, newest: bool = False) -> Iterator[str]:

@@ -65,6 +65,18 @@ class Store(ABC):
         assert found is not None  # noqa: S101 - without a tag to compare, there is no "unchanged"
         return found
 
+    def read_if_there(self, key: str, limit: int = MAX_BYTES) -> bytes | None:
+        """The object `key`, or None if there is none: for who may list, to whom "denied" is not the same. Raises
+        DeniedError, TooLargeError or StoreError."""
+        try:
+            return self.read(key, limit).data
+        except DeniedError:
+            if self.has(key):
+                raise
+            return None
+        except AbsentError:
+            return None
+
     def has(self, key: str) -> bool:
         """Whether there is an object `key`. Raises DeniedError or StoreError."""
         try:

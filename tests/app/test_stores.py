@@ -221,6 +221,24 @@ def test_a_deletion_leaves_no_version_and_takes_no_other_object(stores: Stores, 
     assert lake.create("lake/1.jsonl", b"again")
 
 
+def test_what_is_not_there_is_told_from_what_is_denied_by_who_may_list(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = stores("data")
+    lake.write("lake/1", b"x")
+    assert lake.read_if_there("lake/1") == b"x"
+    assert lake.read_if_there("lake/2") is None
+
+    def denied(*_: Any) -> Any:
+        raise DeniedError("does not exist, or may not be read")
+
+    if isinstance(lake, S3Store):  # whose listing alone tells
+        monkeypatch.setattr(lake, "read", denied)
+        assert lake.read_if_there("lake/2") is None
+        with pytest.raises(DeniedError):
+            lake.read_if_there("lake/1")
+
+
 def test_a_deletion_that_is_refused_is_an_error(stores: Stores) -> None:
     with pytest.raises(StoreError, match=r"/nowhere-here/x\d+/lake could not be deleted: "):
         stores("nowhere-here").delete("lake")
