@@ -14,6 +14,7 @@ import ctypes
 import gc
 import logging
 import os
+import resource
 import select
 import signal
 import socket
@@ -84,6 +85,8 @@ def serve(service: Service, listener: socket.socket, number: int, started: Calla
     signal.pthread_sigmask(signal.SIG_BLOCK, waited)
     alive, keep_alive = os.pipe()
     _use_one_arena()
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]  # a connection is a file, and 1,024 the usual bound
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most if most != resource.RLIM_INFINITY else 65_536, most))
     gc.collect()
     gc.freeze()  # what all share is looked at no more, and so stays shared
     workers = {_fork(index, service, listener, (alive, keep_alive)): index for index in range(number)}

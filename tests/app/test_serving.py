@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
 import re
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app import documents, jobs
+from app import documents, jobs, registry, serving, training
 from app.s3 import S3Store
 from app.serving import Models
 from app.store import StoreError
@@ -97,6 +98,65 @@ def test_a_model_with_the_right_hash_and_the_wrong_schema_is_refused(stores: Sto
     assert version_of(models) == first
     assert models.served.trouble is not None
     assert "does not satisfy model.schema.json" in models.served.trouble
+
+
+def test_a_version_that_is_worse_on_its_own_reference_is_refused_and_one_to_go_back_to_is_not(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = Models(stores.models)
+    first = stores.publish(seed=1)
+    models.refresh()
+    fit = training.fit
+
+    def heavier(*arguments: Any, **named: Any) -> Any:
+        found = fit(*arguments, **named)
+        return dataclasses.replace(found, intercept=found.intercept + 20)
+
+    monkeypatch.setattr(training, "fit", heavier)
+    second = stores.train(seed=2)
+    registry.promote(stores.models, second)
+    models.refresh()
+    assert version_of(models) == first
+    assert models.served.trouble is not None
+    assert f"model {second} is worse than {first}, which is served: on the reference rows" in models.served.trouble
+    assert models.loads == {"loaded": 1, "refused": 1, "unreachable": 0}
+    assert '{"event": "model", "outcome": "refused"' in capsys.readouterr().out
+    fresh = Models(stores.models)
+    fresh.refresh()
+    assert version_of(fresh) == second  # there is none to compare it with
+    registry.promote(stores.models, first)
+    for each in (models, fresh):
+        each.refresh()
+        assert (version_of(each), each.served.trouble) == (first, None)
+
+
+def test_a_verdict_on_drift_is_shown_and_a_bad_one_troubles_nobody(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "VERDICT_SECONDS", 0.0)
+    changes: list[bool] = []
+    models = Models(stores.models, changed=lambda: changes.append(True))
+    version = stores.publish()
+    models.refresh()
+    assert models.served.drift is None
+    verdict = {
+        "schema": "drift/1",
+        "model": version,
+        "checked": "2026-11-22T00:00:00Z",
+        "rows": 1_000,
+        "share": 0.31,
+        "accuracy": None,
+        "rebuild": True,
+        "reasons": ["heights moved"],
+    }
+    stores.models.write(serving.VERDICT, documents.dump(verdict))
+    models.refresh()
+    models.refresh()
+    assert models.served.drift == verdict
+    assert len(changes) == 2
+    stores.models.write(serving.VERDICT, b'{"rebuild": "maybe"}')
+    models.refresh()
+    assert (models.served.drift, models.served.trouble) == (verdict, None)
 
 
 class Failing(S3Store):
