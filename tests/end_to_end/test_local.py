@@ -21,6 +21,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError, HTTPClientError
 
+import up
 from localcloud import pids, processes
 from localcloud.aws import KINDS
 from localcloud.aws.provider import Provider
@@ -198,6 +199,40 @@ def test_the_loop_around_the_model_closes_and_the_model_can_be_taken_back(first:
     assert float(worse) > 1.25 * float(before)
     assert float(recovered) < 1.1 * float(before)
     assert (checkout.files / "drift-demo.svg").read_text().count("<polyline") == len(rows)
+
+
+def versions_with(checkout: Checkout, word: bytes) -> list[str]:
+    """The objects of the data's bucket that have the word in one of their versions."""
+    running, name = checkout.emulator(), bucket(checkout, "data")
+    s3 = client(checkout, "s3", aws_access_key_id=running.access_key, aws_secret_access_key=running.secret_key)
+    found = []
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=name):
+        for row in page.get("Versions", []):
+            body = s3.get_object(Bucket=name, Key=row["Key"], VersionId=row["VersionId"])["Body"].read()
+            found += [row["Key"]] if word in body else []
+    return found
+
+
+def test_one_identity_forgets_a_person_in_lake_and_labels_and_others_may_not(first: str, checkout: Checkout) -> None:
+    labels = [key for key in versions_with(checkout, b"Height(Inches)") if key.endswith("/labels.csv")]
+    assert labels  # the loop before has learned from some
+    running = checkout.emulator()
+    s3 = client(checkout, "s3", aws_access_key_id=running.access_key, aws_secret_access_key=running.secret_key)
+    table = s3.get_object(Bucket=bucket(checkout, "data"), Key=labels[0])["Body"].read()
+    who = table.splitlines()[1].partition(b",")[0]
+    assert {key.split("/")[0] for key in versions_with(checkout, who)} == {"people", "lake"}
+    (stack,) = [row for row in checkout.state() if row["type"] == "pulumi:pulumi:Stack"]
+    place, told = up.Place(running, stack["outputs"]["aws"], REGION), list[str]()
+    words = ("forget", who.decode())
+    for other in ("server", "workflow"):
+        with pytest.raises(processes.ProcessError):
+            up.run_job(place, words, told.append, identity=other, assumed_by="ecs-tasks.amazonaws.com")
+    answer = up.run_job(place, words, told.append, identity="eraser", assumed_by="ecs-tasks.amazonaws.com")
+    assert min(answer["removed"][kind] for kind in ("predictions", "feedback", "labels")) >= 1
+    assert answer["models"]
+    assert versions_with(checkout, who) == []
+    again = up.run_job(place, words, told.append, identity="eraser", assumed_by="ecs-tasks.amazonaws.com")
+    assert again["record"] is None
 
 
 def test_a_service_that_died_is_started_again(first: str, checkout: Checkout) -> None:
