@@ -148,7 +148,7 @@ async function look() {
     showCard(card, model, created);
     redraw();
   }
-  showDrift(drift);
+  showDrift(drift, model);
   showLatency(traffic);
 }
 
@@ -196,8 +196,8 @@ function showCard(card, model, created) {
   words.replaceChildren(paragraph(card.purpose), limits);
 }
 
-function showDrift({ share, limit, verdict }) {
-  const meter = at("drift-meter");
+function showDrift({ share, limit, verdict: last }, model) {
+  const meter = at("drift-meter"), verdict = last?.model === model ? last : null; // not one on the model before
   const known = share ?? verdict?.share ?? null;
   at("drift-share").textContent = known === null ? "–" : number(known, 2);
   at("drift-limit").textContent = limit;
@@ -205,12 +205,18 @@ function showDrift({ share, limit, verdict }) {
   meter.dataset.state = known !== null && known >= limit ? "over" : "under";
   meter.setAttribute("aria-valuemax", 2 * limit);
   meter.setAttribute("aria-valuenow", Math.min(known ?? 0, 2 * limit));
-  const live = share === null ? "Too few heights were asked about yet to say how they compare with the training data."
+  meter.setAttribute("aria-valuetext", known === null ? "not known yet" : `${number(known, 2)} of ${limit}`);
+  const live = share === null ? (verdict ? "" : "Too few heights were asked about yet to say how they compare with the training data.")
     : share >= limit ? "The heights asked about are no longer those that the model learned from: it is to be rebuilt."
       : "The heights asked about are like those that the model learned from.";
-  const judged = verdict ? ` Last judged ${verdict.checked.slice(0, 16).replace("T", " ")} UTC: ${verdict.rebuild ? "rebuild" : "no rebuild"}.` : "";
-  meter.setAttribute("aria-valuetext", known === null ? "not known yet" : `${number(known, 2)} of ${limit}`);
-  at("drift-says").textContent = live + judged;
+  at("drift-says").textContent = [live, verdict ? judged(verdict) : ""].join(" ").trim();
+}
+
+/** What the drift job found, in words. */
+function judged({ checked, rebuild, reasons, accuracy }) {
+  const when = `Judged ${checked.slice(0, 16).replace("T", " ")} UTC: ${rebuild ? "rebuild." : "no rebuild."}`;
+  const told = accuracy ? ` On ${count(accuracy.labels)} true weights the error is ${number(accuracy.rmse)} lb, ${number(accuracy.expected)} lb at the build.` : "";
+  return rebuild ? `${when} ${reasons.join(" ")}` : when + told;
 }
 
 function showLatency({ requests, p50, p99 }) {

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from app import documents
 from tests.app.browser import Browser, Page, find
-from tests.app.processes import ROOT, Running, environment, moto_server, run, wait_until_ready
+from tests.app.processes import ROOT, Running, environment, moto_server, run, s3, wait_until_ready
 
 pytestmark = [
     pytest.mark.slow,
@@ -24,6 +25,15 @@ pytestmark = [
     pytest.mark.skipif(find() is None, reason="no Chromium is installed: the pages were not seen in a browser"),
 ]
 CHECKS = (Path(__file__).parent / "browser_checks.js").read_text()
+VERDICT = {
+    "schema": "drift/1",
+    "checked": "2026-11-21T10:00:00Z",
+    "rows": 402,
+    "share": 0.31,
+    "accuracy": None,
+    "rebuild": True,
+    "reasons": ["The last 402 heights are 31% away from those of the last model build."],
+}
 NOTHING = "\u2013"  # a dash, where there is no weight yet
 WIDTHS = {"desk": 1280, "phone": 390}
 PICTURES = ROOT / "measured/pages"
@@ -38,6 +48,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         for command in ("train", "evaluate", "publish"):
             done = run([command], variables)
             assert done.returncode == 0, done.stderr
+        verdict = {**VERDICT, "model": json.loads(done.stdout)["version"]}
+        s3(url).put_object(Bucket="models", Key="height-weight/drift.json", Body=documents.dump(verdict))
         with Running(variables) as running:
             wait_until_ready(running.url)
             yield running
@@ -206,7 +218,9 @@ def test_drift_and_latency_are_shown_as_the_service_tells_them(page: Page) -> No
     )
     assert meter["role"] == "meter"
     assert 0 <= float(meter["aria-valuenow"]) <= float(meter["aria-valuemax"]) == 0.5
-    assert meter["aria-valuetext"]
+    assert meter["aria-valuetext"] == "0.31 of 0.25"
+    assert meter["data-state"] == "over"
+    assert page.text("#drift-says") == f"Judged 2026-11-21 10:00 UTC: rebuild. {VERDICT['reasons'][0]}"
 
 
 def test_a_service_that_is_gone_is_told_in_words(service: Running, browser: Browser) -> None:
