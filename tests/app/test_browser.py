@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.skipif(find() is None, reason="no Chromium is installed: the pages were not seen in a browser"),
 ]
 CHECKS = (Path(__file__).parent / "browser_checks.js").read_text()
-VERDICT = {
+VERDICT: dict[str, Any] = {
     "schema": "drift/1",
     "checked": "2026-11-21T10:00:00Z",
     "rows": 402,
