@@ -112,6 +112,7 @@ WRONG = [
     ("callers.audience", "", "tokens"),
     ("callers.perMinute", 1, "at least 10"),
     ("replicated", "maybe", "true or false"),
+    ("lakeDays", 0, "days from 1 to 365 that predictions are kept"),
     ("kubernetes", 1, "true or false"),
     ("trainer.accelerator", "gpu", "none or gpu-small or gpu-large"),
     ("trainer.maximum", 0, "from 1 to 100"),
