@@ -114,6 +114,7 @@ def test_a_version_that_is_worse_on_its_own_reference_is_refused_and_one_to_go_b
 
     monkeypatch.setattr(training, "fit", heavier)
     second = stores.train(seed=2)
+    jobs.evaluate(stores.data, stores.models)
     registry.promote(stores.models, second)
     models.refresh()
     assert version_of(models) == first
