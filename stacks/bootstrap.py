@@ -2,7 +2,8 @@
 
 import pulumi
 
-from infra.shape import Cloud, DeployerArgs, Exchange, StoreArgs
+from infra.parts import Cloud
+from infra.shape import DeployerArgs, Exchange, StoreArgs
 from stacks.settings import BootstrapSettings
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from infra.context import Context
-from infra.shape import Cloud
+from infra.parts import Cloud
 from stacks.settings import BootstrapSettings, Clouds, Settings
 
 

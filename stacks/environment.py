@@ -2,10 +2,10 @@
 
 import pulumi
 
+from infra.parts import Cloud
 from infra.shape import (
     Access,
     ApiArgs,
-    Cloud,
     Container,
     JobArgs,
     KubernetesArgs,
