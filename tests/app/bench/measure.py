@@ -112,13 +112,14 @@ def has_wrk() -> bool:
 
 def memory(pid: int) -> float:
     """MB of a process and all that it started; what several share counts once (PSS)."""
-    texts = [Path(f"/proc/{each}/smaps_rollup").read_text() for each in _family(pid)]
+    texts = [Path(f"/proc/{each}/smaps_rollup").read_text() for each in family(pid)]
     return sum(int(re.findall(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)[0]) for text in texts) / 1024
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
+    """The ids of a process and of all that it started, and they."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(each for child in children for each in _family(int(child)))]
+    return [pid, *(each for child in children for each in family(int(child)))]
 
 
 def _seconds(text: str) -> float:

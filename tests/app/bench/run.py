@@ -9,6 +9,7 @@ service with its metrics and the recording of predictions on.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -103,7 +104,7 @@ def _peer(peer: peers.Peer, folder: Path, served: Model, seconds: float) -> Meas
     command = [str(peer.folder / "bin" / peer.command[0]), *peer.command[1:]]
     began = time.monotonic()
     with (folder / f"{peer.environment}.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
     try:
         answer = measure.wait_until_answered(url, peer.body(ONE))
         ready = time.monotonic() - began
@@ -115,7 +116,9 @@ def _peer(peer: peers.Peer, folder: Path, served: Model, seconds: float) -> Meas
         loads = [measure.wrk(url, peer.body(heights), connections, seconds) for _, heights, connections in LOADS]
         return Measured(f"{peer.name} {_version(peer)}", ready, loaded, measure.memory(process.pid), loads)
     finally:
-        os.killpg(process.pid, signal.SIGKILL)  # its own session: no process of anybody else is in it
+        for pid in measure.family(process.pid):  # its workers may have groups of their own, and outlive it
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         process.wait(10)
 
 
