@@ -2,10 +2,10 @@
 learned from.
 
     lake         predictions/…, feedback/…        each object that has lines of the id is replaced by one without
-    data store   versions/DATA/labels.csv         the same, under its own name (app/labels.py says what a row is)
-                 versions/DATA/forgotten.json     how many rows went, and the SHA-256 of the labels since
-                 forgotten/TIME-RANDOM.json       the deed: how many rows, which data versions, which models
-                 forgetting/HASH.json             while it is under way: what a second run must know of the first
+    data store   labels/DATA/labels.csv           the same, under its own name (app/labels.py says what a row is)
+                 labels/DATA/forgotten.json       how many rows went, and the SHA-256 of the labels since
+                 labels/forgotten/TIME-RANDOM.json   the deed: how many rows, which data versions, which models
+                 labels/forgetting/HASH.json         while it is under way: what a second run must know of the first
 
 Rows go with all the versions of the object that a bucket keeps. A run that is killed is finished by the next one: an
 object goes only when the one without the rows is there. None of the records holds a height, a weight or an id; HASH,
@@ -37,7 +37,7 @@ MAX_DOCUMENT = 1024 * 1024  # bytes, of a manifest or of a record of ours
 READERS = 8  # objects that are looked at at once
 
 _ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
-_LABELS_OF = re.compile(rf"versions/(?P<version>[0-9a-f]{{16}})/(next-)?{re.escape(LABELS)}", re.ASCII)
+_LABELS_OF = re.compile(rf"labels/(?P<version>[0-9a-f]{{16}})/(next-)?{re.escape(LABELS)}", re.ASCII)
 _MANIFEST_OF = re.compile(r"versions/(?P<version>[0-9a-f]{16})/manifest\.json", re.ASCII)
 _REWRITTEN = re.compile(r"(?P<name>.+?)(-[0-9a-f]{12}w)?\.jsonl", re.ASCII)
 
@@ -65,7 +65,7 @@ def forget(
     if not _ID.fullmatch(prediction):
         raise JobError("An id has 32 hexadecimal digits, as /predict answered it.")
     needle = prediction.encode("ascii")
-    plan = f"forgetting/{documents.sha256(b'forget ' + needle)}.json"
+    plan = f"labels/forgetting/{documents.sha256(b'forget ' + needle)}.json"
     before = _read_plan(data, plan)
     known = sorted({*before["data"], *_holding(data, needle)})
     saw = sorted({*before["models"], *_fitted_to(models, set(known))})
@@ -118,7 +118,7 @@ def _read_plan(data: Store, plan: str) -> dict[str, list[str]]:
 
 def _holding(data: Store, needle: bytes) -> Iterator[str]:
     """The data versions that have labelled rows of the id, or whose labels a run left half replaced."""
-    for key in data.list("versions/"):
+    for key in data.list("labels/"):
         found = _LABELS_OF.fullmatch(key)
         if found and needle in _read_labels(data, key):
             yield found["version"]
@@ -177,7 +177,7 @@ def _without(data: Store, version: str, needle: bytes) -> int:
 
     The new labels wait beside the old ones until these are gone with all their versions, then take their name.
     """
-    key, waiting = f"versions/{version}/{LABELS}", f"versions/{version}/next-{LABELS}"
+    key, waiting = f"labels/{version}/{LABELS}", f"labels/{version}/next-{LABELS}"
     gone = 0
     old = _read_labels(data, key)
     if needle in old:
@@ -193,7 +193,7 @@ def _without(data: Store, version: str, needle: bytes) -> int:
 
 
 def _write_mark(data: Store, version: str, kept: bytes, gone: int) -> None:
-    key = f"versions/{version}/{MARK}"
+    key = f"labels/{version}/{MARK}"
     content = data.read_if_there(key, MAX_DOCUMENT)
     try:
         before = 0 if content is None else int(documents.parse(content)["forgotten"])
@@ -219,6 +219,6 @@ def _parted(content: bytes, needle: bytes) -> tuple[bytes, int]:
 def _record(data: Store, answer: dict[str, Any]) -> str:
     """Writes down that something was forgotten, and nothing of whom; returns where."""
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    key = f"forgotten/{moment}-{token_hex(4)}.json"
+    key = f"labels/forgotten/{moment}-{token_hex(4)}.json"
     data.write(key, documents.dump({"schema": "forgotten/1", "time": documents.now(), **answer}))
     return data.uri(key)

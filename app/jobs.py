@@ -1,7 +1,8 @@
 """The model's way into service: train → evaluate → publish. Each step can be run again, and then changes nothing.
 
     data store    versions/DATA/{people.csv, manifest.json}     a table, as somebody gave it
-                  versions/DATA/{labels.csv, manifest.json}     labelled rows of the lake that a model was fitted to
+                  labels/DATA/{labels.csv, manifest.json}       labelled rows that a model was fitted to: apart, as
+                                                                they are kept for a set time
                   incoming/people.csv                           where a new table lands
     model store   app/registry.py says what it holds
 
@@ -100,7 +101,7 @@ def _labels(data: Store, version: Version) -> list[Label]:
     origin = version.manifest["labels"]
     if origin is None:
         return []
-    name = key(origin["version"], "labels.csv")
+    name = labels.key(origin["version"], "labels.csv")
     try:
         found = data.read(name).data
     except AbsentError as error:
@@ -184,7 +185,7 @@ def _store_table(data: Store, people: People, source: str, origin: dict[str, Any
 def _store_labels(data: Store, told: list[Label], added: dict[str, Any]) -> None:
     """Stores labelled rows as the data version `added`."""
     manifest = {"schema": "labels-manifest/1", **added, "from": told[0].time, "to": told[-1].time, **_made()}
-    _keep(data, key(added["version"], ""), "labels.csv", labels.to_csv(told), manifest=manifest)
+    _keep(data, labels.key(added["version"], ""), "labels.csv", labels.to_csv(told), manifest=manifest)
 
 
 def _named(sha256: str) -> dict[str, Any]:

@@ -42,6 +42,11 @@ ROBUST = 1.4826  # median absolute deviation → standard deviation, for a norma
 HEADER = ("Id", "Row", "Time", "Height(Inches)", "Weight(Pounds)")
 
 
+def key(version: str, name: str) -> str:
+    """Where the data store has `name` of a version of labels: under a prefix of its own, which has its own age."""
+    return f"labels/{version}/{name}"
+
+
 class Label(NamedTuple):
     """One person: the height that was asked about, and the true weight that was told at `time`; inches, pounds."""
 

@@ -20,6 +20,7 @@ from stacks.settings import Settings
 
 # Training data; the model; predictions made, and the weights that people told after them.
 PEOPLE, MODEL, LAKE = "people/", "height-weight/", "lake/"
+LABELS = PEOPLE + "labels/"  # rows of the lake that a model was fitted to
 LANDING = PEOPLE + "incoming/"  # where a new table starts the retraining; what training writes must not
 SPOOL = "/spool"  # where the image lets predictions wait for the lake
 AUDIT_DAYS = 365
@@ -39,7 +40,7 @@ class Environment(pulumi.ComponentResource):
 
         logs = parts.store("logs", StoreArgs(logs_key))
         audit = parts.store("audit", StoreArgs(logs_key, logs, AUDIT_DAYS, settings.replicated))
-        kept = {LAKE: settings.lake_days}
+        kept = {LAKE: settings.lake_days, LABELS: settings.lake_days}
         data = parts.store("data", StoreArgs(data_key, logs, replicated=settings.replicated, kept_days=kept))
         models = parts.store("models", StoreArgs(data_key, logs, replicated=settings.replicated))
         shared = parts.file_system("shared", network, data_key)
@@ -64,7 +65,7 @@ class Environment(pulumi.ComponentResource):
 
         eraser = parts.identity("eraser", runs_on="container")
         models.grant_read(eraser, MODEL)
-        for prefix in (PEOPLE, LAKE):
+        for prefix in (LABELS, LAKE):
             data.grant_read(eraser, prefix)
             data.grant_write(eraser, prefix)
             data.grant_erase(eraser, prefix)

@@ -173,7 +173,7 @@ def test_one_person_is_forgotten_by_the_id_of_a_prediction(
         stores.lake.write(key, content)
     trained = run("train", "--rows", "500")[1]
     assert trained["labels"]["rows"] > 500
-    told = stores.data.read(f"versions/{trained['labels']['version']}/labels.csv").data.decode()
+    told = stores.data.read(f"labels/{trained['labels']['version']}/labels.csv").data.decode()
     rows = told.count(f"{ids[3]},")
     code, found, said = run("forget", ids[3])
     assert (code, found["models"]) == (0, [trained["version"]])

@@ -85,7 +85,7 @@ def fill(stores: Stores | InMemory) -> None:
     for number, ids in enumerate([(WHO, OTHER), (OTHER, THIRD), (WHO,)]):
         version, model = f"{number + 1:016x}", f"{number + 0xA:016x}"
         stores.data.write(f"versions/{version}/people.csv", b"a table without ids")
-        stores.data.write(f"versions/{version}/labels.csv", labelled(*ids))
+        stores.data.write(f"labels/{version}/labels.csv", labelled(*ids))
         stores.data.write(f"versions/{version}/manifest.json", b"{}\n")
         labels = {"version": version, "sha256": "e" * 64, "rows": len(ids)}
         manifest = {"data": {"version": "0" * 16, "sha256": "e" * 64}, "labels": labels}
@@ -109,7 +109,7 @@ def assert_forgotten(stores: Stores | InMemory) -> None:
     assert not [key for key, body in everything(stores) if WHO.encode() in body + key.encode()]
     assert sorted(each.id for each in lake.read(stores.lake, "predictions", TODAY)) == [OTHER, THIRD]
     assert sorted(each.id for each in lake.read(stores.lake, "feedback", TODAY)) == [OTHER, THIRD]
-    labels = [stores.data.read(f"versions/{number:016x}/labels.csv").data for number in (1, 2, 3)]
+    labels = [stores.data.read(f"labels/{number:016x}/labels.csv").data for number in (1, 2, 3)]
     assert labels == [labelled(OTHER), labelled(OTHER, THIRD), labelled()]
     assert [key for key in stores.data.list("") if "forgetting" in key or "next-" in key] == []
     assert len([key for key in stores.data.list("") if key.endswith("people.csv")]) == 3
@@ -128,14 +128,14 @@ def test_one_persons_rows_go_with_all_their_versions_and_the_models_that_saw_the
 
 def test_the_record_of_the_deed_holds_no_personal_data(filled: Stores) -> None:
     answer = forget(WHO, filled.data, filled.models, filled.lake)
-    (key,) = filled.data.list("forgotten/")
+    (key,) = filled.data.list("labels/forgotten/")
     record = json.loads(filled.data.read(key).data)
     assert answer["record"] == filled.data.uri(key)
     assert set(record) == {"schema", "time", "removed", "unread", "data", "models"}
     hashed = documents.sha256(b"forget " + WHO.encode())
     for where, body in everything(filled):
         assert hashed not in where + body.decode()  # neither the id nor what could be compared with it
-    mark = json.loads(filled.data.read(f"versions/{1:016x}/forgotten.json").data)
+    mark = json.loads(filled.data.read(f"labels/{1:016x}/forgotten.json").data)
     assert mark == {"schema": "forgotten-rows/1", "labels": documents.sha256(labelled(OTHER)), "forgotten": 1}
 
 
@@ -153,7 +153,7 @@ def test_two_people_are_forgotten_one_after_the_other(filled: Stores) -> None:
     forget(OTHER, filled.data, filled.models, filled.lake)
     assert [each.id for each in lake.read(filled.lake, "predictions", TODAY)] == [THIRD]
     assert not [key for key, body in everything(filled) if OTHER.encode() in body or WHO.encode() in body]
-    mark = json.loads(filled.data.read(f"versions/{1:016x}/forgotten.json").data)
+    mark = json.loads(filled.data.read(f"labels/{1:016x}/forgotten.json").data)
     assert mark["forgotten"] == 2
 
 
@@ -218,7 +218,7 @@ def test_a_run_that_is_killed_is_finished_by_the_next_one(
     assert {OTHER, THIRD} <= found  # what is others' is there all the time
     answer = forget(WHO, *filled)
     assert_forgotten(filled)
-    done = [json.loads(filled.data.read(key).data) for key in filled.data.list("forgotten/")]
+    done = [json.loads(filled.data.read(key).data) for key in filled.data.list("labels/forgotten/")]
     assert {name: (done[0] if (at, after) == (CHANGES, True) else answer)[name] for name in SAW} == SAW
 
 

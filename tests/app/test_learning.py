@@ -165,12 +165,12 @@ def test_a_model_names_the_labels_that_it_was_fitted_to_and_they_can_be_read_bac
     trained = loop.train(TABLE)
     manifest = document(loop, f"versions/{trained['version']}/manifest.json")
     assert manifest["labels"]["rows"] == trained["labels"]["rows"] > 950
-    told = loop.data.objects[f"versions/{manifest['labels']['version']}/labels.csv"]
+    told = loop.data.objects[f"labels/{manifest['labels']['version']}/labels.csv"]
     assert documents.sha256(told) == manifest["labels"]["sha256"]
     fitted = registry.load_version(loop.models, trained["version"]).model
     assert (fitted.labels, fitted.data) == (manifest["labels"]["sha256"], manifest["data"]["sha256"])
     assert 0.7 < fitted.labelled / fitted.rows <= 0.9
-    manifest_of_labels = json.loads(loop.data.objects[f"versions/{manifest['labels']['version']}/manifest.json"])
+    manifest_of_labels = json.loads(loop.data.objects[f"labels/{manifest['labels']['version']}/manifest.json"])
     jsonschema.validate(manifest_of_labels, documents.load_schema("labels-manifest"))
     jsonschema.validate(manifest, documents.load_schema("model-manifest"))
 
@@ -178,11 +178,11 @@ def test_a_model_names_the_labels_that_it_was_fitted_to_and_they_can_be_read_bac
 def test_rows_that_were_forgotten_since_are_not_judged_on(loop: Loop) -> None:
     loop.ask(people(1_000, 1))
     version = loop.train(TABLE)["labels"]["version"]
-    told = loop.data.objects[f"versions/{version}/labels.csv"]
-    loop.data.write(f"versions/{version}/labels.csv", told[: told.rindex(b"\n", 0, -1) + 1])
+    told = loop.data.objects[f"labels/{version}/labels.csv"]
+    loop.data.write(f"labels/{version}/labels.csv", told[: told.rindex(b"\n", 0, -1) + 1])
     with pytest.raises(JobError, match=r"rows of it were forgotten .* Run `python -m app train` again"):
         jobs.evaluate(loop.data, loop.models)
-    loop.data.delete(f"versions/{version}/labels.csv")
+    loop.data.delete(f"labels/{version}/labels.csv")
     with pytest.raises(JobError, match=r"are gone .* Run `python -m app train` again"):
         jobs.evaluate(loop.data, loop.models)
 

@@ -99,7 +99,7 @@ def test_make_up_again_changes_nothing_and_restarts_nothing(first: str, checkout
     done = checkout.make("up")
     assert done.returncode == 0, done.stdout
     assert "0 to change" in done.stdout
-    assert "was published already" in done.stdout
+    assert "is current" in done.stdout
     after = checkout.emulator().identity, (checkout.files / "processes/groundwork-local-predict.json").read_bytes()
     assert after == before
 

@@ -98,8 +98,8 @@ def test_one_identity_alone_removes_people_and_no_model_and_no_audit(plan: Plan)
     assert held == {f"groundwork-{plan.environment}-eraser"}
     data = f"arn:aws:s3:::example-groundwork-{plan.environment}-data"
     where = {resource for action, resource in allowed(plan.granted("eraser")) if action in removes}
-    copies = {f"{data}-replica/people/*", f"{data}-replica/lake/*"} if plan.environment == "prod" else set()
-    assert where == {f"{data}/people/*", f"{data}/lake/*", *copies}
+    copies = {f"{data}-replica/people/labels/*", f"{data}-replica/lake/*"} if plan.environment == "prod" else set()
+    assert where == {f"{data}/people/labels/*", f"{data}/lake/*", *copies}
 
 
 def test_a_workload_lists_by_prefix_and_uses_keys_through_storage_alone(plan: Plan) -> None:

@@ -108,10 +108,11 @@ def test_data_and_models_never_expire_but_for_what_people_left_in_the_lake(plan:
     assert "expiration" not in rule
     rule, *kept = plan.named("s3:BucketLifecycleConfiguration", "data").inputs["rules"]
     assert "expiration" not in rule
-    assert {each["filter"]["prefix"] for each in kept} == {"lake/"}
-    (lake,) = [each for each in kept if "days" in each["expiration"]]
-    assert lake["expiration"] == {"days": 90}
-    assert lake["noncurrentVersionExpiration"] == {"noncurrentDays": 1}
+    ending = {each["filter"]["prefix"]: each for each in kept if "days" in each["expiration"]}
+    assert {each["filter"]["prefix"] for each in kept} == set(ending) == {"lake/", "people/labels/"}
+    for each in ending.values():
+        assert each["expiration"] == {"days": 90}
+        assert each["noncurrentVersionExpiration"] == {"noncurrentDays": 1}
 
 
 def test_the_copy_keeps_the_lake_no_longer() -> None:
