@@ -19,7 +19,7 @@ from pulumi.runtime.proto import provider_pb2, resource_pb2
 from localcloud.callbacks import Callbacks, bound
 from localcloud.errors import LocalcloudError, UnsupportedError
 from localcloud.project import Project
-from localcloud.values import UNKNOWN, Properties, decode, encode
+from localcloud.values import UNKNOWN, Properties, decode, decode_one, encode
 
 STACK_TYPE = "pulumi:pulumi:Stack"
 FEATURES = (
@@ -30,7 +30,6 @@ FEATURES = (
     resource_pb2.RESOURCE_MONITOR_FEATURE_TRANSFORMS,
     resource_pb2.RESOURCE_MONITOR_FEATURE_INVOKE_TRANSFORMS,
     resource_pb2.RESOURCE_MONITOR_FEATURE_RESOURCE_HOOKS,
-    # Announced so that a program that uses one where it cannot be honoured is refused here, by type, name and line.
     resource_pb2.RESOURCE_MONITOR_FEATURE_REPLACEMENT_TRIGGER,
     resource_pb2.RESOURCE_MONITOR_FEATURE_REPLACE_WITH,
     resource_pb2.RESOURCE_MONITOR_FEATURE_ERROR_HOOKS,
@@ -39,7 +38,6 @@ REFUSED_FIELDS = {"packageRef": "parameterized packages"}
 # What a plan takes as it is, as nothing is replaced or migrated in one, and what `up` does not know how to honour.
 REFUSED_TO_APPLY = {
     "remote": "remote components (multi-language packages)",
-    "replace_with": "replace_with",
     "envVarMappings": "env_var_mappings",
     "state_migrations": "state migrations",
 }
@@ -52,6 +50,7 @@ class Registration:
     options: those that are not the default, by the names of Pulumi's state format (protect, ignoreChanges, …).
     aliases: URNs under which an older state may hold the resource.
     hooks: names of the program's hooks by when they run (`BeforeCreate`, …).
+    trigger: a value that asks for a replacement when it changes (`replacement_trigger`); None where there is none.
     remote: a component whose inside is made by a plugin in another language.
     source_file, source_line: where the program declares it; the file is absolute, or "" when unknown.
     """
@@ -68,6 +67,7 @@ class Registration:
     options: dict[str, Any] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
     hooks: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    trigger: Any = None
     remote: bool = False
     source_file: str = ""
     source_line: int = 0
@@ -203,8 +203,7 @@ class Monitor:
 
         return self._guarded(act, context)
 
-    def RegisterErrorHook(self, _request: Any, _context: Any = None) -> Any:  # noqa: N802 - protocol
-        return empty_pb2.Empty()  # refused where a resource is bound to it and something may fail
+    RegisterErrorHook = RegisterResourceHook  # a hook that is called with what failed
 
     def RegisterResourceOutputs(self, request: Any, context: Any = None) -> Any:  # noqa: N802 - protocol
         def act() -> Any:
@@ -292,6 +291,7 @@ class Monitor:
             options={} if reading else options_of(request),
             aliases=() if reading else self._alias_urns(request),
             hooks={} if reading else bound(request),
+            trigger=None if reading else decode_one(request.replacement_trigger),
             remote=False if reading else request.remote,
             source_file=unquote(urlsplit(position.uri).path),
             source_line=position.line,
@@ -373,10 +373,6 @@ def refuse_unsupported(request: Any, registration: Registration, *, planning: bo
     """Raises UnsupportedError for a request that carries an option localcloud does not know how to honour."""
     refused = REFUSED_FIELDS if planning else REFUSED_FIELDS | REFUSED_TO_APPLY
     named = [what for name, what in refused.items() if getattr(request, name)]
-    if not planning and request.HasField("replacement_trigger"):
-        named.append("replacement_trigger")
-    if not planning and request.hooks.on_error:
-        named.append("error hooks")
     if named:
         raise UnsupportedError(
             f"{registration.where} uses {' and '.join(named)}, which localcloud does not support; the Pulumi CLI does."

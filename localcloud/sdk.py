@@ -30,6 +30,8 @@ _IMPORTING = (
     threading.RLock()
 )  # an SDK loads its modules when they are first asked for something: one thread's are another's by half
 BUILT_IN = ("pulumi:", "pulumi-python:")
+# A kind of object that somebody added to a cluster: its group has a dot, and no SDK knows it.
+CUSTOM_OBJECT = re.compile(r"kubernetes:[a-z0-9-]+(\.[a-z0-9-]+)+/v\w+:[A-Za-z]\w*")
 
 
 class UnknownTypeError(UnsupportedError):
@@ -59,6 +61,9 @@ def resource_class(token: str) -> type:
         if token in module["classes"]:
             with _IMPORTING:
                 return getattr(importlib.import_module(module["fqn"]), module["classes"][token])  # type: ignore[no-any-return] # classes of a generated module
+    if CUSTOM_OBJECT.fullmatch(token):
+        with _IMPORTING:
+            return importlib.import_module("pulumi_kubernetes.apiextensions.CustomResource").CustomResource  # type: ignore[no-any-return] # likewise
     raise UnknownTypeError(
         f"the package {_import_name(package(token))} has no resource type {token}; check the type's name."
     )

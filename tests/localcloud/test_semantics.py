@@ -130,6 +130,66 @@ def test_a_resource_deleted_with_one_that_is_retained_is_deleted_by_itself(world
     assert living(world) == ["a"]
 
 
+# replace_with, replacement_trigger
+
+
+def test_replace_with_replaces_a_resource_whenever_the_other_is_replaced(world: World) -> None:
+    text = 'a = Thing("a", fixed="1"); Thing("b", opts=Options(replace_with=[a]))'
+    world.up(text)
+    assert rows(world)["b"]["replaceWith"] == [A]
+    world.up(text.replace('"1"', '"1", value="2"'))
+    assert world.steps() == {"update": ["a"]}
+    world.up(text.replace('"1"', '"2", value="2"'))
+    assert changes(world) == [("create", "a"), ("create", "b"), ("delete", "b"), ("delete", "a")]
+    assert world.steps()["replace"] == ["a", "b"]
+
+
+def test_a_resource_replaced_with_one_that_is_deleted_first_goes_before_it_and_comes_after_it(world: World) -> None:
+    text = 'a = Thing("a", fixed="1", first=True); Thing("b", opts=Options(replace_with=[a]))'
+    world.up(text)
+    world.up(text.replace('"1"', '"2"'))
+    assert changes(world) == [("delete", "b"), ("delete", "a"), ("create", "a"), ("create", "b")]
+
+
+def test_replace_with_follows_a_resource_that_is_renamed(world: World) -> None:
+    world.up('a = Thing("a", fixed="1"); Thing("b", opts=Options(replace_with=[a]))')
+    renamed = 'a = Thing("c", fixed="1", opts=Options(aliases=[pulumi.Alias(name="a")]))'
+    world.up(renamed + '; Thing("b", opts=Options(replace_with=[a]))')
+    assert changes(world) == []
+    assert rows(world)["b"]["replaceWith"] == [C]
+
+
+def test_a_changed_replacement_trigger_replaces_although_nothing_else_changes(world: World) -> None:
+    text = 'Thing("a", value="1", opts=Options(replacement_trigger={"day": 1}))'
+    world.up('Thing("a", value="1")')
+    assert world.up(text).changes == 0  # there was none to compare with
+    assert world.up(text).changes == 0
+    world.preview(text.replace("1})", "2})"))
+    assert world.steps() == {"replace": ["a"]}
+    world.up(text.replace("1})", "2})"))
+    assert changes(world) == [("create", "a"), ("delete", "a")]
+    assert rows(world)["a"]["replacementTrigger"] == {"day": 2}
+    assert world.up('Thing("a", value="1")').changes == 0  # there is none any more
+    assert "replacementTrigger" not in rows(world)["a"]
+
+
+def test_a_replacement_trigger_that_is_not_known_yet_replaces_in_a_preview(world: World) -> None:
+    text = 'b = Thing("b", fixed="1"); Thing("a", opts=Options(replacement_trigger=b.arn))'
+    world.up(text)
+    world.preview(text.replace('"1"', '"2"'))
+    assert world.steps()["replace"] == ["a", "b"]
+    world.up(text.replace('"1"', '"2"'))
+    assert world.steps()["replace"] == ["a", "b"]
+
+
+def test_a_secret_replacement_trigger_is_compared_and_kept_encrypted(world: World) -> None:
+    text = 'Thing("a", opts=Options(replacement_trigger=pulumi.Output.secret("hunter2")))'
+    world.up(text)
+    assert "hunter2" not in world.project().state_file.read_text()
+    assert world.up(text).changes == 0
+    assert world.up(text.replace("hunter2", "hunter3")).steps["replace"] == 1
+
+
 # delete_before_replace
 
 
