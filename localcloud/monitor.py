@@ -16,8 +16,9 @@ from urllib.parse import unquote, urlsplit
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import provider_pb2, resource_pb2
 
+from localcloud import refusals
 from localcloud.callbacks import Callbacks, bound
-from localcloud.errors import LocalcloudError, UnsupportedError
+from localcloud.errors import LocalcloudError
 from localcloud.project import Project
 from localcloud.values import UNKNOWN, Properties, decode, decode_one, encode
 
@@ -33,14 +34,10 @@ FEATURES = (
     resource_pb2.RESOURCE_MONITOR_FEATURE_REPLACEMENT_TRIGGER,
     resource_pb2.RESOURCE_MONITOR_FEATURE_REPLACE_WITH,
     resource_pb2.RESOURCE_MONITOR_FEATURE_ERROR_HOOKS,
+    # Announced so that a program that uses one where it cannot be honoured is refused here, by type, name and line.
+    resource_pb2.RESOURCE_MONITOR_FEATURE_PARAMETERIZATION,
+    resource_pb2.RESOURCE_MONITOR_FEATURE_STATE_MIGRATIONS,
 )
-REFUSED_FIELDS = {"packageRef": "parameterized packages"}
-# What a plan takes as it is, as nothing is replaced or migrated in one, and what `up` does not know how to honour.
-REFUSED_TO_APPLY = {
-    "remote": "remote components (multi-language packages)",
-    "envVarMappings": "env_var_mappings",
-    "state_migrations": "state migrations",
-}
 
 
 @dataclass(frozen=True)
@@ -144,7 +141,7 @@ class Monitor:
         def act() -> Any:
             made = self._with_provider(self.callbacks.transformed(request))
             registration = self._registration(made)
-            refuse_unsupported(made, registration, planning=self.host.planning)
+            refusals.refuse(registration.where, made, planning=self.host.planning)
             self._claim(registration)
             self.callbacks.inherit(registration.urn, made)
             id_, outputs = self.host.register(registration)
@@ -178,15 +175,23 @@ class Monitor:
 
     def Call(self, request: Any, context: Any = None) -> Any:  # noqa: N802 - protocol
         def act() -> Any:
-            if not self.host.planning:
-                raise UnsupportedError(
-                    f"{request.tok}: localcloud does not run the methods of components that a plugin makes; "
-                    "the Pulumi CLI does."
-                )
+            refusals.refuse_call("Call", request.tok, planning=self.host.planning)
             result = self.host.invoke(request.tok, decode(request.args), request.provider)
             return provider_pb2.CallResponse(**{"return": encode(result)})
 
         return self._guarded(act, context)
+
+    def RegisterPackage(self, request: Any, context: Any = None) -> Any:  # noqa: N802 - protocol
+        def act() -> Any:
+            refusals.refuse_call("RegisterPackage", request.name, planning=self.host.planning)
+            return resource_pb2.RegisterPackageResponse(ref=request.name)
+
+        return self._guarded(act, context)
+
+    def ExistsResource(self, request: Any, context: Any = None) -> Any:  # noqa: N802 - protocol
+        return self._guarded(
+            lambda: refusals.refuse_call("ExistsResource", request.type, planning=self.host.planning), context
+        )
 
     def RegisterStackTransform(self, request: Any, _context: Any = None) -> Any:  # noqa: N802 - protocol
         self.callbacks.add_stack_transform(request)
@@ -221,20 +226,6 @@ class Monitor:
             return empty_pb2.Empty()
 
         return self._guarded(act, context)
-
-    def _refuse(self, what: str) -> Callable[[Any, Any], Any]:
-        def refuse(_request: Any, context: Any = None) -> Any:
-            def act() -> Any:
-                raise UnsupportedError(f"localcloud does not support {what}; the Pulumi CLI does.")
-
-            return self._guarded(act, context)
-
-        return refuse
-
-    def __getattr__(self, name: str) -> Any:
-        if name in REFUSED_CALLS:
-            return self._refuse(REFUSED_CALLS[name])
-        raise AttributeError(name)
 
     def _guarded(self, act: Callable[[], Any], context: Any) -> Any:
         try:
@@ -329,10 +320,6 @@ class Monitor:
 
 
 UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-REFUSED_CALLS = {
-    "ExistsResource": "the test whether a resource exists",
-    "RegisterPackage": "parameterized packages",
-}
 
 
 def options_of(request: Any) -> dict[str, Any]:
@@ -367,13 +354,3 @@ def seconds(duration: str) -> float:
     if "".join(number + unit for number, unit in parts) != duration or not parts:
         raise LocalcloudError(f"{duration!r} is no duration. Write one as in 30s, 5m or 1h30m.")
     return sum(float(number) * UNITS[unit] for number, unit in parts)
-
-
-def refuse_unsupported(request: Any, registration: Registration, *, planning: bool) -> None:
-    """Raises UnsupportedError for a request that carries an option localcloud does not know how to honour."""
-    refused = REFUSED_FIELDS if planning else REFUSED_FIELDS | REFUSED_TO_APPLY
-    named = [what for name, what in refused.items() if getattr(request, name)]
-    if named:
-        raise UnsupportedError(
-            f"{registration.where} uses {' and '.join(named)}, which localcloud does not support; the Pulumi CLI does."
-        )

@@ -577,3 +577,18 @@ def test_what_is_protected_but_gone_holds_up_no_run_that_refreshes(world: World,
     world.program(NOTHING)
     (world.up if command == "up" else world.destroy)(refresh=True)
     assert "a" not in rows(world)
+
+
+def test_a_failed_run_that_reverses_a_dependency_leaves_a_state_without_a_circle(world: World) -> None:
+    world.up('a = Thing("a"); Thing("b", value=a.arn)')
+    world.cloud.fail["update a"] = RuntimeError("no")
+    with pytest.raises(RuntimeError):
+        world.up('b = Thing("b"); Thing("a", value=b.arn)')
+    found = json.loads(world.project().state_file.read_text())["deployment"]["resources"]
+    places = {row["urn"]: place for place, row in enumerate(found)}
+    for row in found:
+        assert all(places[urn] < places[row["urn"]] for urn in row.get("dependencies", [])), row["urn"]
+    world.up()
+    assert world.steps() == {"update": ["a"]}
+    world.destroy()
+    assert living(world) == []
