@@ -160,8 +160,7 @@ class Engine:
 
     def _register_custom(self, registration: Registration) -> tuple[str, Properties]:
         provider, reference = self._providers.serving(registration)
-        urn = registration.urn
-        self._cascade.begin(urn)
+        self._cascade.begin(urn := registration.urn)
         if self.stopping.is_set():
             raise StoppedError(f"{registration.where} was not begun.")
         old = self.ledger.claim((urn, *registration.aliases), urn)
@@ -376,7 +375,8 @@ class Engine:
                 self.ledger.end(key)
             else:
                 self.ledger.leave_open(key)
-            self._tell("failed", step, row, changed, message=str(error), seconds=time.monotonic() - begun)
+            said = self.callbacks.project.masked(str(error))
+            self._tell("failed", step, row, changed, message=said, seconds=time.monotonic() - begun)
             raise
         self._tell("done", step, row, changed, old=old, seconds=time.monotonic() - begun)
         self.callbacks.hooked("After", step, row if step == "delete" else self.ledger.find(row.urn) or row, old)

@@ -144,7 +144,9 @@ class Monitor:
             refusals.refuse(registration.where, made, planning=self.host.planning)
             self._claim(registration)
             self.callbacks.inherit(registration.urn, made)
+            self.project.mask.learn([registration.inputs, registration.trigger])
             id_, outputs = self.host.register(registration)
+            self.project.mask.learn(outputs)
             answered = registration.custom or registration.remote
             return resource_pb2.RegisterResourceResponse(
                 urn=registration.urn, id=id_, object=encode(outputs) if answered else None
@@ -157,6 +159,7 @@ class Monitor:
             registration = self._registration(request)
             self._claim(registration)
             id_, outputs = self.host.read(registration, request.id)
+            self.project.mask.learn(outputs)
             # Outside a preview the SDK takes an unknown value for None, unless it is left out of such an answer.
             known = {name: value for name, value in outputs.items() if value is not UNKNOWN}
             return resource_pb2.ReadResourceResponse(
@@ -212,7 +215,9 @@ class Monitor:
 
     def RegisterResourceOutputs(self, request: Any, context: Any = None) -> Any:  # noqa: N802 - protocol
         def act() -> Any:
-            self.host.outputs(request.urn, decode(request.outputs))
+            outputs = decode(request.outputs)
+            self.project.mask.learn(outputs)
+            self.host.outputs(request.urn, outputs)
             return empty_pb2.Empty()
 
         return self._guarded(act, context)

@@ -77,6 +77,8 @@ class _Run:
         self.selection = selection
         self.file = StateFile(project.state_file, project.salt)
         self.snapshot = self.file.load()
+        for row in (*self.snapshot.resources, *(operation.resource for operation in self.snapshot.operations)):
+            project.mask.learn([row.inputs, row.outputs])
         self.ledger = Ledger(self.snapshot, None if dry_run else self.file)
         self.result = Result()
         self.parallel = parallel
