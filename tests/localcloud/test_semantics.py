@@ -592,3 +592,66 @@ def test_a_failed_run_that_reverses_a_dependency_leaves_a_state_without_a_circle
     assert world.steps() == {"update": ["a"]}
     world.destroy()
     assert living(world) == []
+
+
+# More on errors, outputs and what is shown
+
+
+@pytest.mark.parametrize("command", ["up", "preview"])
+def test_what_a_provider_refuses_in_its_check_changes_nothing(world: World, command: str) -> None:
+    world.up('Thing("a", value="1")')
+
+    def refuse(name: str) -> None:
+        raise LocalcloudError(f"{name} has a value that is none")
+
+    world.cloud.checking = refuse
+    world.program('Thing("a", value="2")')
+    with pytest.raises(LocalcloudError, match="a has a value that is none"):
+        (world.up if command == "up" else world.preview)()
+    assert changes(world) == []
+    assert rows(world)["a"]["inputs"]["value"] == "1"
+
+
+def test_what_a_policy_refuses_is_not_changed_and_nothing_after_it_is_begun(world: World) -> None:
+    world.up('Thing("gone")')
+
+    def refuse(registration: Any, inputs: Any) -> Any:
+        if registration.name == "a":
+            raise LocalcloudError("mandatory: a must not be")
+        return inputs
+
+    with pytest.raises(LocalcloudError, match="a must not be"):
+        world.up('a = Thing("a"); Thing("b", value=a.arn)', inspect=refuse)
+    assert changes(world) == []
+    assert living(world) == ["gone"]
+
+
+def test_an_update_that_fails_keeps_the_outputs_of_the_one_before_beside_its_own(world: World) -> None:
+    world.up('pulumi.export("out", 1); pulumi.export("more", 1)')
+    with pytest.raises(ProgramError):
+        world.up('pulumi.export("out", 2); raise ValueError("broken")')
+    state = json.loads(world.project().state_file.read_text())["deployment"]["resources"]
+    assert next(row for row in state if row["type"] == "pulumi:pulumi:Stack")["outputs"] == {"out": 2, "more": 1}
+    assert world.up('pulumi.export("out", 2)').outputs == {"out": 2}
+
+
+def test_a_preview_knows_outputs_that_do_not_change_and_no_others(world: World) -> None:
+    world.up('a = Thing("a", value="1"); pulumi.export("arn", a.arn); pulumi.export("value", a.value)')
+    result = world.preview('a = Thing("a", value="2"); pulumi.export("value", a.value); pulumi.export("own", 1)')
+    assert result.outputs == {"value": "2", "own": 1}
+    result = world.preview('b = Thing("b"); pulumi.export("arn", b.arn)')
+    assert repr(result.outputs["arn"]) == "<unknown>"
+
+
+def test_a_resource_that_is_read_is_no_change_and_expects_none(world: World) -> None:
+    world.cloud.resources["x-9"] = {"token": "test:index:Thing", "urn": "elsewhere", "inputs": {"value": "1"}}
+    for _ in range(2):
+        assert world.up('pulumi.CustomResource("test:index:Thing", "x", {}, Options(id="x-9"))').changes == 0
+    assert [event.step for event in world.events if event.name == "x"] == ["read"]
+
+
+def test_an_import_in_a_preview_changes_nothing_and_is_counted_as_a_creation(world: World) -> None:
+    world.cloud.resources["x-9"] = {"token": "test:index:Thing", "urn": "elsewhere", "inputs": {"value": "1"}}
+    world.preview('Thing("x", value="1", opts=Options(import_="x-9"))')
+    assert changes(world) == []
+    assert world.steps() == {"create": ["x"]}
