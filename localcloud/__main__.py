@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +20,7 @@ from localcloud import digest, display, history, operations, pack_configuration
 from localcloud.errors import LocalcloudError
 from localcloud.events import Event
 from localcloud.judging import Judge
+from localcloud.masking import Mask
 from localcloud.monitor import Inspect
 from localcloud.options import parser, refuse_unsupported, selection
 from localcloud.project import Project, load
@@ -32,6 +34,7 @@ Handler = Callable[[argparse.Namespace, Project], int]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command. 0: done; 1: an error or a refusal, told in a sentence; 130: Ctrl-C."""
     words = sys.argv[1:] if arguments is None else list(arguments)
+    mask = Mask()
     try:
         refuse_unsupported(words)
         options = parser().parse_args(words)
@@ -41,13 +44,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _plans(options)
             options.stack = options.stack[0]
         project = load(options.cwd, options.stack, options.config, paths=options.config_path)
+        mask = project.mask
         return HANDLERS[options.command](options, project)
     except LocalcloudError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _say(f"error: {mask(str(error))}")
         return 1
     except KeyboardInterrupt:
-        print("Stopped. What was done is in the state; the same command goes on from there.", file=sys.stderr)
+        _say("Stopped. What was done is in the state; the same command goes on from there.")
         return 130
+    except Exception as error:  # noqa: BLE001 - a fault of our own: its traceback could show a secret
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        text = mask(f"{type(error).__name__}: {error}")
+        _say(
+            f"error: localcloud itself failed at {Path(place.filename).name}:{place.lineno}: {text}. Please report it."
+        )
+        return 1
 
 
 def providers() -> dict[str, Callable[[Properties], Provider]]:

@@ -33,6 +33,7 @@ HOOKS = {
     "after_update": "AfterUpdate",
     "before_delete": "BeforeDelete",
     "after_delete": "AfterDelete",
+    "on_error": "OnError",
 }
 STEPS = {"create": "Create", "replace": "Create", "update": "Update", "delete": "Delete"}
 BOUND = "resourceHooks"  # where Pulumi's state keeps the names of a resource's hooks, by when they run
@@ -54,12 +55,12 @@ class CallbackError(LocalcloudError):
 
 @dataclass(frozen=True)
 class Hook:
-    """A function of the program that runs before or after a step. on_dry_run: in previews and plans too."""
+    """A function of the program that runs before or after a step, or once it failed. on_dry_run: in previews too."""
 
     name: str
     callback: Any
-    on_dry_run: bool
-    ignore_errors: bool
+    on_dry_run: bool = False
+    ignore_errors: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,11 @@ class Callbacks:
             self._invokes.append(callback)
 
     def add_hook(self, request: Any) -> None:
-        """Takes a RegisterResourceHookRequest. Raises LocalcloudError where the name is taken."""
-        hook = Hook(request.name, request.callback, request.on_dry_run, request.ignore_errors)
+        """Takes a RegisterResourceHookRequest or RegisterErrorHookRequest. Raises LocalcloudError for a name taken."""
+        if isinstance(request, resource_pb2.RegisterErrorHookRequest):
+            hook = Hook(request.name, request.callback)
+        else:
+            hook = Hook(request.name, request.callback, request.on_dry_run, request.ignore_errors)
         with self._lock:
             if self._hooks.setdefault(request.name, hook) is not hook:
                 raise LocalcloudError(f"Two resource hooks are named {request.name!r}. Rename one of them.")
@@ -161,11 +165,7 @@ class Callbacks:
         Raises CallbackError, and LocalcloudError for a hook that the program has not registered.
         """
         for name in names:
-            hook = self._hooks.get(name)
-            if hook is None:
-                raise LocalcloudError(
-                    f"The resource hook {name!r} of {call.urn} is not registered by the program. Declare it again."
-                )
+            hook = self._hook(name, call.urn)
             if self.dry_run and not hook.on_dry_run:
                 continue
             message = self._hook_error(hook, call)
@@ -173,6 +173,23 @@ class Callbacks:
                 raise CallbackError(f"The {when} hook {name!r} of {call.type} {call.name!r} failed: {message}")
             if message:
                 self.log("warning", f"The {when} hook {name!r} of {call.type} {call.name!r} failed: {message}")
+
+    def asks_to_retry(self, names: Iterable[str], operation: str, call: HookCall, failures: list[str]) -> bool:
+        """Whether an error hook wants a failed create, update or delete tried again; all of them are asked.
+
+        failures: what went wrong so far, the newest first. Raises CallbackError where a hook fails itself.
+        """
+        again = False
+        for name in names:
+            asked = resource_pb2.ErrorHookRequest(**_told(call), failed_operation=operation, errors=failures)
+            answer = self._call(self._hook(name, call.urn).callback, asked, f"the error hook {name!r}")
+            found = resource_pb2.ErrorHookResponse.FromString(answer)
+            if found.error:
+                raise CallbackError(
+                    f"{failures[0]} And its error hook {name!r} failed: {self.project.masked(found.error)}"
+                )
+            again = again or found.retry
+        return again
 
     def hooked(self, when: str, step: str, row: Resource, old: Resource | None) -> None:
         """Runs the hooks that a row of the state is bound to. when: Before or After; step: as in events.
@@ -204,13 +221,16 @@ class Callbacks:
                 channel.close()
             self._stubs.clear()
 
+    def _hook(self, name: str, urn: str) -> Hook:
+        hook = self._hooks.get(name)
+        if hook is None:
+            raise LocalcloudError(
+                f"The resource hook {name!r} of {urn} is not registered by the program. Declare it again."
+            )
+        return hook
+
     def _hook_error(self, hook: Hook, call: HookCall) -> str:
-        given = {
-            name: encode(value)
-            for name in ("new_inputs", "old_inputs", "new_outputs", "old_outputs")
-            if (value := getattr(call, name)) is not None
-        }
-        asked = resource_pb2.ResourceHookRequest(urn=call.urn, id=call.id, name=call.name, type=call.type, **given)
+        asked = resource_pb2.ResourceHookRequest(**_told(call))
         answer = self._call(hook.callback, asked, f"the resource hook {hook.name!r}")
         return self.project.masked(resource_pb2.ResourceHookResponse.FromString(answer).error)
 
@@ -248,6 +268,16 @@ def refuse_hooked(rows: Iterable[Resource]) -> None:
 def bound(request: Any) -> dict[str, tuple[str, ...]]:
     """The hooks that a RegisterResourceRequest binds, by the names of Pulumi's state (`BeforeCreate`, …)."""
     return {name: tuple(found) for field_, name in HOOKS.items() if (found := getattr(request.hooks, field_))}
+
+
+def _told(call: HookCall) -> dict[str, Any]:
+    """What a hook is told, as fields of its request."""
+    given = {
+        name: encode(value)
+        for name in ("new_inputs", "old_inputs", "new_outputs", "old_outputs")
+        if (value := getattr(call, name)) is not None
+    }
+    return {"urn": call.urn, "id": call.id, "name": call.name, "type": call.type, **given}
 
 
 def _as_outputs(request: Any) -> Any:

@@ -70,7 +70,7 @@ class Cascade:
         return list(reversed(in_order(list(found.values()))))
 
     def _follows(self, row: Resource, found: dict[str, Resource]) -> bool:
-        if row.deleted_with in found:
+        if row.deleted_with in found or not found.keys().isdisjoint(row.replace_with):
             return True
         inputs = plain(row.inputs)
         moved = [name for name, urns in row.property_dependencies.items() if not found.keys().isdisjoint(urns)]

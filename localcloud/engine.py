@@ -7,12 +7,14 @@ before and after it happens, so that a killed run loses nothing.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
+from localcloud.attempts import attempted
 from localcloud.callbacks import Callbacks
 from localcloud.cascade import Cascade
 from localcloud.errors import LocalcloudError
@@ -21,10 +23,9 @@ from localcloud.ledger import Ledger
 from localcloud.monitor import STACK_TYPE, Inspect, Registration
 from localcloud.project import Project
 from localcloud.providers import PROVIDER_PREFIX, Provider, ProviderFactory, Providers
-from localcloud.rows import declared, marked, outputs_of
+from localcloud.rows import declared, drifted, outputs_of
 from localcloud.state import Operation, Resource, touched
 from localcloud.targets import EVERYTHING, Chosen, Selection, refuse_missing
-from localcloud.timeouts import within
 from localcloud.values import Properties, has_unknown, plain
 from localcloud.verdict import adopt, completed, refuse_replacement, verdict
 
@@ -159,8 +160,7 @@ class Engine:
 
     def _register_custom(self, registration: Registration) -> tuple[str, Properties]:
         provider, reference = self._providers.serving(registration)
-        urn = registration.urn
-        self._cascade.begin(urn)
+        self._cascade.begin(urn := registration.urn)
         if self.stopping.is_set():
             raise StoppedError(f"{registration.where} was not begun.")
         old = self.ledger.claim((urn, *registration.aliases), urn)
@@ -183,7 +183,7 @@ class Engine:
             old,
             checked,
             asked_for=self.chosen.replaces(urn),
-            owner_replaced=registration.options.get("deletedWith") in self._cascade.replaced,
+            replaced=self._cascade.replaced,
         )
         if replaces:
             fresh = replace(resource, id="", created="", modified="")
@@ -234,10 +234,22 @@ class Engine:
             if adopt:
                 id_ = self._adopted(provider, resource, adopt, registration)
             else:
-                id_ = within(resource, "create", lambda: provider.create(resource.type, resource.urn, inputs))
+                id_ = self._made(provider, registration, resource)
             done = self._read_back(provider, replace(resource, id=id_), new=True)
             self.ledger.end(key, done=done, condemned=condemned)
         return done.id, done.outputs
+
+    def _made(self, provider: Provider, registration: Registration, resource: Resource) -> str:
+        """Creates a resource; returns its id. A further try first looks for what the one before left."""
+        tries = itertools.count()
+
+        def make() -> str:
+            left = self._fitting(provider, resource, resource) if next(tries) else ""
+            if left:
+                return self._adopted(provider, resource, left, registration)
+            return provider.create(resource.type, resource.urn, plain(resource.inputs))
+
+        return attempted(self, "create", resource, make)
 
     def _fitting(self, provider: Provider, half_made: Resource, resource: Resource) -> str:
         """The id of what an earlier run left half made; one that cannot become what is declared now is deleted."""
@@ -264,11 +276,8 @@ class Engine:
             self.ledger.record(replace(resource, outputs=outputs))
             return resource.id, outputs
         with self._step("update", resource, "updating", changed, old=old) as key:
-            within(
-                resource,
-                "update",
-                lambda: provider.update(resource.type, resource.id, plain(old.inputs), inputs),
-            )
+            update = (resource.type, resource.id, plain(old.inputs), inputs)
+            attempted(self, "update", resource, lambda: provider.update(*update), old)
             done = self._read_back(provider, resource, new=False)
             self.ledger.end(key, done=done)
         return done.id, done.outputs
@@ -312,7 +321,7 @@ class Engine:
             return
         provider = self._providers.get(row.provider)
         with self._step("delete", row, "deleting") as key:
-            within(row, "delete", lambda: provider.delete(row.type, row.id, plain(row.inputs)))
+            attempted(self, "delete", row, lambda: provider.delete(row.type, row.id, plain(row.inputs)))
             self.ledger.drop(row)
             self.ledger.end(key)
 
@@ -336,12 +345,7 @@ class Engine:
             self._tell("gone", "read", old, old=old)
             self.ledger.drop(old)
             return None
-        inputs, outputs = live
-        before = plain(old.inputs)
-        changed = tuple(name for name in sorted(inputs.keys() | before.keys()) if inputs.get(name) != before.get(name))
-        if not changed and outputs == plain(old.outputs):
-            return old
-        fresh = replace(old, inputs=marked(inputs, old.inputs), outputs=marked(outputs, old.outputs))
+        fresh, changed = drifted(old, *live)
         if changed:
             self._tell("drift", "read", fresh, changed, old=old)
         return fresh
@@ -371,7 +375,8 @@ class Engine:
                 self.ledger.end(key)
             else:
                 self.ledger.leave_open(key)
-            self._tell("failed", step, row, changed, message=str(error), seconds=time.monotonic() - begun)
+            said = self.callbacks.project.masked(str(error))
+            self._tell("failed", step, row, changed, message=said, seconds=time.monotonic() - begun)
             raise
         self._tell("done", step, row, changed, old=old, seconds=time.monotonic() - begun)
         self.callbacks.hooked("After", step, row if step == "delete" else self.ledger.find(row.urn) or row, old)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from localcloud import references, synthetic
+from localcloud import kubernetes, references, synthetic
 from localcloud.callbacks import Callbacks, HookCall
 from localcloud.errors import LocalcloudError
 from localcloud.monitor import STACK_TYPE, Inspect, Monitor, Registration
@@ -95,6 +95,9 @@ class _Evaluator:
             if found is None:
                 raise LocalcloudError(f"The program asks for {arguments['urn']}, which it has not declared.")
             return {"urn": found.urn, "id": found.id, "state": found.outputs}
+        if token in kubernetes.RENDERING:
+            what = f"a {kubernetes.RENDERING[token]} is rendered by the provider: nothing of what is inside is planned."
+            self.callbacks.log("warning", f"{token}: {what}")
         given = plain(arguments)
         result = synthetic.invoke(token, given, None, self._context(provider))
         if token not in synthetic.RENDERED:

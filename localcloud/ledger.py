@@ -119,12 +119,13 @@ class Ledger:
             return frozenset(row.id for row in rows if row.type == type_ and row.id)
 
     def dependents(self, urns: set[str]) -> list[Resource]:
-        """Old resources that directly depend on one of the URNs through a property, or are deleted with it."""
+        """Old resources that directly depend on one of the URNs through a property, or go with it."""
         with self._lock:
             return [
                 row
                 for row in self.old.values()
                 if row.deleted_with in urns
+                or not urns.isdisjoint(row.replace_with)
                 or any(urns & set(sources) for sources in row.property_dependencies.values())
             ]
 
@@ -164,6 +165,7 @@ class Ledger:
             row,
             parent=names.get(row.parent, row.parent),
             deleted_with=names.get(row.deleted_with, row.deleted_with),
+            replace_with=tuple(names.get(urn, urn) for urn in row.replace_with),
             provider=f"{names.get(provider, provider)}::{id_}" if provider else row.provider,
             dependencies=tuple(names.get(urn, urn) for urn in row.dependencies),
             property_dependencies={
@@ -184,6 +186,7 @@ def _without_missing(resources: list[Resource]) -> list[Resource]:
             row,
             parent=row.parent if row.parent in known else "",
             deleted_with=row.deleted_with if row.deleted_with in known else "",
+            replace_with=tuple(urn for urn in row.replace_with if urn in known),
             dependencies=tuple(urn for urn in row.dependencies if urn in known),
             property_dependencies={
                 name: tuple(urn for urn in urns if urn in known) for name, urns in row.property_dependencies.items()

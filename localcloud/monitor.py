@@ -16,10 +16,11 @@ from urllib.parse import unquote, urlsplit
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import provider_pb2, resource_pb2
 
+from localcloud import refusals
 from localcloud.callbacks import Callbacks, bound
-from localcloud.errors import LocalcloudError, UnsupportedError
+from localcloud.errors import LocalcloudError
 from localcloud.project import Project
-from localcloud.values import UNKNOWN, Properties, decode, encode
+from localcloud.values import UNKNOWN, Properties, decode, decode_one, encode
 
 STACK_TYPE = "pulumi:pulumi:Stack"
 FEATURES = (
@@ -30,19 +31,13 @@ FEATURES = (
     resource_pb2.RESOURCE_MONITOR_FEATURE_TRANSFORMS,
     resource_pb2.RESOURCE_MONITOR_FEATURE_INVOKE_TRANSFORMS,
     resource_pb2.RESOURCE_MONITOR_FEATURE_RESOURCE_HOOKS,
-    # Announced so that a program that uses one where it cannot be honoured is refused here, by type, name and line.
     resource_pb2.RESOURCE_MONITOR_FEATURE_REPLACEMENT_TRIGGER,
     resource_pb2.RESOURCE_MONITOR_FEATURE_REPLACE_WITH,
     resource_pb2.RESOURCE_MONITOR_FEATURE_ERROR_HOOKS,
+    # Announced so that a program that uses one where it cannot be honoured is refused here, by type, name and line.
+    resource_pb2.RESOURCE_MONITOR_FEATURE_PARAMETERIZATION,
+    resource_pb2.RESOURCE_MONITOR_FEATURE_STATE_MIGRATIONS,
 )
-REFUSED_FIELDS = {"packageRef": "parameterized packages"}
-# What a plan takes as it is, as nothing is replaced or migrated in one, and what `up` does not know how to honour.
-REFUSED_TO_APPLY = {
-    "remote": "remote components (multi-language packages)",
-    "replace_with": "replace_with",
-    "envVarMappings": "env_var_mappings",
-    "state_migrations": "state migrations",
-}
 
 
 @dataclass(frozen=True)
@@ -52,6 +47,7 @@ class Registration:
     options: those that are not the default, by the names of Pulumi's state format (protect, ignoreChanges, …).
     aliases: URNs under which an older state may hold the resource.
     hooks: names of the program's hooks by when they run (`BeforeCreate`, …).
+    trigger: a value that asks for a replacement when it changes (`replacement_trigger`); None where there is none.
     remote: a component whose inside is made by a plugin in another language.
     source_file, source_line: where the program declares it; the file is absolute, or "" when unknown.
     """
@@ -68,6 +64,7 @@ class Registration:
     options: dict[str, Any] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
     hooks: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    trigger: Any = None
     remote: bool = False
     source_file: str = ""
     source_line: int = 0
@@ -144,10 +141,12 @@ class Monitor:
         def act() -> Any:
             made = self._with_provider(self.callbacks.transformed(request))
             registration = self._registration(made)
-            refuse_unsupported(made, registration, planning=self.host.planning)
+            refusals.refuse(registration.where, made, planning=self.host.planning)
             self._claim(registration)
             self.callbacks.inherit(registration.urn, made)
+            self.project.mask.learn([registration.inputs, registration.trigger])
             id_, outputs = self.host.register(registration)
+            self.project.mask.learn(outputs)
             answered = registration.custom or registration.remote
             return resource_pb2.RegisterResourceResponse(
                 urn=registration.urn, id=id_, object=encode(outputs) if answered else None
@@ -160,6 +159,7 @@ class Monitor:
             registration = self._registration(request)
             self._claim(registration)
             id_, outputs = self.host.read(registration, request.id)
+            self.project.mask.learn(outputs)
             # Outside a preview the SDK takes an unknown value for None, unless it is left out of such an answer.
             known = {name: value for name, value in outputs.items() if value is not UNKNOWN}
             return resource_pb2.ReadResourceResponse(
@@ -178,15 +178,23 @@ class Monitor:
 
     def Call(self, request: Any, context: Any = None) -> Any:  # noqa: N802 - protocol
         def act() -> Any:
-            if not self.host.planning:
-                raise UnsupportedError(
-                    f"{request.tok}: localcloud does not run the methods of components that a plugin makes; "
-                    "the Pulumi CLI does."
-                )
+            refusals.refuse_call("Call", request.tok, planning=self.host.planning)
             result = self.host.invoke(request.tok, decode(request.args), request.provider)
             return provider_pb2.CallResponse(**{"return": encode(result)})
 
         return self._guarded(act, context)
+
+    def RegisterPackage(self, request: Any, context: Any = None) -> Any:  # noqa: N802 - protocol
+        def act() -> Any:
+            refusals.refuse_call("RegisterPackage", request.name, planning=self.host.planning)
+            return resource_pb2.RegisterPackageResponse(ref=request.name)
+
+        return self._guarded(act, context)
+
+    def ExistsResource(self, request: Any, context: Any = None) -> Any:  # noqa: N802 - protocol
+        return self._guarded(
+            lambda: refusals.refuse_call("ExistsResource", request.type, planning=self.host.planning), context
+        )
 
     def RegisterStackTransform(self, request: Any, _context: Any = None) -> Any:  # noqa: N802 - protocol
         self.callbacks.add_stack_transform(request)
@@ -203,12 +211,13 @@ class Monitor:
 
         return self._guarded(act, context)
 
-    def RegisterErrorHook(self, _request: Any, _context: Any = None) -> Any:  # noqa: N802 - protocol
-        return empty_pb2.Empty()  # refused where a resource is bound to it and something may fail
+    RegisterErrorHook = RegisterResourceHook  # a hook that is called with what failed
 
     def RegisterResourceOutputs(self, request: Any, context: Any = None) -> Any:  # noqa: N802 - protocol
         def act() -> Any:
-            self.host.outputs(request.urn, decode(request.outputs))
+            outputs = decode(request.outputs)
+            self.project.mask.learn(outputs)
+            self.host.outputs(request.urn, outputs)
             return empty_pb2.Empty()
 
         return self._guarded(act, context)
@@ -222,20 +231,6 @@ class Monitor:
             return empty_pb2.Empty()
 
         return self._guarded(act, context)
-
-    def _refuse(self, what: str) -> Callable[[Any, Any], Any]:
-        def refuse(_request: Any, context: Any = None) -> Any:
-            def act() -> Any:
-                raise UnsupportedError(f"localcloud does not support {what}; the Pulumi CLI does.")
-
-            return self._guarded(act, context)
-
-        return refuse
-
-    def __getattr__(self, name: str) -> Any:
-        if name in REFUSED_CALLS:
-            return self._refuse(REFUSED_CALLS[name])
-        raise AttributeError(name)
 
     def _guarded(self, act: Callable[[], Any], context: Any) -> Any:
         try:
@@ -292,6 +287,7 @@ class Monitor:
             options={} if reading else options_of(request),
             aliases=() if reading else self._alias_urns(request),
             hooks={} if reading else bound(request),
+            trigger=None if reading else decode_one(request.replacement_trigger),
             remote=False if reading else request.remote,
             source_file=unquote(urlsplit(position.uri).path),
             source_line=position.line,
@@ -329,10 +325,6 @@ class Monitor:
 
 
 UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-REFUSED_CALLS = {
-    "ExistsResource": "the test whether a resource exists",
-    "RegisterPackage": "parameterized packages",
-}
 
 
 def options_of(request: Any) -> dict[str, Any]:
@@ -367,17 +359,3 @@ def seconds(duration: str) -> float:
     if "".join(number + unit for number, unit in parts) != duration or not parts:
         raise LocalcloudError(f"{duration!r} is no duration. Write one as in 30s, 5m or 1h30m.")
     return sum(float(number) * UNITS[unit] for number, unit in parts)
-
-
-def refuse_unsupported(request: Any, registration: Registration, *, planning: bool) -> None:
-    """Raises UnsupportedError for a request that carries an option localcloud does not know how to honour."""
-    refused = REFUSED_FIELDS if planning else REFUSED_FIELDS | REFUSED_TO_APPLY
-    named = [what for name, what in refused.items() if getattr(request, name)]
-    if not planning and request.HasField("replacement_trigger"):
-        named.append("replacement_trigger")
-    if not planning and request.hooks.on_error:
-        named.append("error hooks")
-    if named:
-        raise UnsupportedError(
-            f"{registration.where} uses {' and '.join(named)}, which localcloud does not support; the Pulumi CLI does."
-        )

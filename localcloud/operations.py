@@ -6,14 +6,14 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from localcloud.callbacks import refuse_hooked
 from localcloud.engine import Engine
 from localcloud.errors import LocalcloudError
 from localcloud.events import Event
 from localcloud.ledger import Ledger, in_parallel
-from localcloud.monitor import Inspect, Monitor
+from localcloud.monitor import STACK_TYPE, Inspect, Monitor
 from localcloud.program import run
 from localcloud.project import Project
 from localcloud.providers import PROVIDER_PREFIX, ProviderFactory
@@ -77,6 +77,8 @@ class _Run:
         self.selection = selection
         self.file = StateFile(project.state_file, project.salt)
         self.snapshot = self.file.load()
+        for row in (*self.snapshot.resources, *(operation.resource for operation in self.snapshot.operations)):
+            project.mask.learn([row.inputs, row.outputs])
         self.ledger = Ledger(self.snapshot, None if dry_run else self.file)
         self.result = Result()
         self.parallel = parallel
@@ -136,6 +138,12 @@ class _Run:
             if self.engine.chosen.takes(operation.resource):
                 self.engine.abandon(operation)
 
+    def keep_outputs(self) -> None:
+        """After an error, that an output is not there says nothing: those of the run before stay beside the new."""
+        for row in list(self.ledger.new.values()):
+            if row.type == STACK_TYPE:
+                self.ledger.record(replace(row, outputs=outputs_of(self.snapshot) | row.outputs))
+
     def finish(self) -> Result:
         self.ledger.save()
         self.result.resources = self.ledger.snapshot().resources
@@ -151,6 +159,7 @@ def _stopping(run_: _Run) -> Iterator[None]:
         yield
     except BaseException:
         run_.engine.stopping.set()
+        run_.keep_outputs()
         run_.ledger.save()
         raise
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,13 @@ import grpc
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 
+from localcloud.masking import Mask
 from localcloud.pack_configuration import LEVELS, reconciled
 from localcloud.pack_process import NotStartedError, PackError, PackProcess, pack_settings
-from localcloud.values import RESOURCE, SIGNATURE, UNKNOWN, Properties, Secret, decode, encode, has_secret, reveal, walk
+from localcloud.values import RESOURCE, SIGNATURE, UNKNOWN, Properties, Secret, decode, encode, has_secret, reveal
 
 PATIENCE = 60.0  # seconds; the CLI waits for ever
 GRACE = 0.5  # seconds between a broken connection and the end of the process behind it
-MASK = "[secret]"
-SHORTEST_MASKED = 3  # characters; as the CLI, which shows shorter secrets rather than holes everywhere
 KINDS = ("unknown", "resource", "stack")
 MESSAGE_BYTES = 400 * 1024 * 1024  # the bound that pulumi_policy sets
 
@@ -71,27 +70,6 @@ class Violation:
     message: str
     urn: str
     description: str
-
-
-class Mask:
-    """Blots secrets out of text: those it was given, from SHORTEST_MASKED characters on. Safe from any thread."""
-
-    def __init__(self, texts: Iterable[str] = ()) -> None:
-        self._texts = frozenset(texts)
-        self._lock = threading.Lock()
-
-    def add(self, properties: Properties) -> None:
-        """Learns the texts inside the secret values of some properties."""
-        secrets = [leaf.value for _, leaf in walk(properties) if isinstance(leaf, Secret)]
-        texts = {text for _, text in walk(reveal(secrets)) if isinstance(text, str)}
-        with self._lock:
-            self._texts |= texts
-
-    def __call__(self, text: str) -> str:
-        for secret in sorted(self._texts, key=len, reverse=True):
-            if len(secret) >= SHORTEST_MASKED:
-                text = text.replace(secret, MASK)
-        return text
 
 
 class PolicyPack:
@@ -269,9 +247,9 @@ class PolicyPack:
             self._log(self._mask(line))
 
     def _learn(self, resource: Analyzed) -> None:
-        self._mask.add(resource.properties)
+        self._mask.learn(resource.properties)
         if resource.provider is not None:
-            self._mask.add(resource.provider.properties)
+            self._mask.learn(resource.provider.properties)
 
     def _violation(self, row: Any, urn: str) -> Violation:
         level = LEVELS[row.enforcementLevel]

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 from urllib.parse import unquote, urlsplit
 
 import pulumi
@@ -24,8 +24,10 @@ from pulumi.runtime import stack as pulumi_stack
 from pulumi.runtime.proto import engine_pb2, source_pb2
 
 from localcloud.errors import LocalcloudError
+from localcloud.masking import Masked
 from localcloud.monitor import Monitor
 from localcloud.project import Project
+from localcloud.values import Secret
 
 # One thread waits for each resource under way; a callback of the SDK's that needs one must still find one free.
 THREADS = 256
@@ -55,13 +57,16 @@ class EngineLog:
 
 
 @contextlib.contextmanager
-def _prints_aside() -> Iterator[None]:
-    """What the program prints, or a process that it starts, goes to standard error: standard output holds results."""
+def _prints_aside(project: Project) -> Iterator[None]:
+    """What the program prints, or a process that it starts, goes to standard error: standard output holds results.
+
+    What it prints itself is masked; what a process of its writes, is not."""
     kept = os.dup(1)
     sys.stdout.flush()
     os.dup2(2, 1)
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        masked = cast("TextIO", Masked(sys.stderr, project.mask))
+        with contextlib.redirect_stdout(masked), contextlib.redirect_stderr(masked):
             yield
     finally:
         if sys.__stdout__ is not None:
@@ -110,7 +115,7 @@ def _aliases_as_they_are() -> Iterator[None]:
 @contextlib.contextmanager
 def _places_of_applies(project: Project) -> Iterator[None]:
     """Notes on an error in an `apply` the line of the program that asked for it: for `thing.items["key"]` the SDK does,
-    and no frame of the error's own stack is the program's."""
+    and no frame of the error's own stack is the program's. Learns the secrets that are applied."""
     told = pulumi.Output.apply
     root = f"{project.root}{os.sep}"
 
@@ -128,6 +133,8 @@ def _places_of_applies(project: Project) -> Iterator[None]:
             return told(self, func, *rest, **named)
 
         def noted(value: Any) -> Any:
+            if self._data.done() and self._data.result().is_secret:
+                project.mask.learn(Secret(value))  # the program may raise, log or print it
             try:
                 return func(value)
             except Exception as error:
@@ -181,7 +188,7 @@ def run(monitor: Monitor, log: Callable[[str, str], None], arguments: Sequence[s
     sys.path.insert(0, str(project.main))
     sys.argv = [str(project.main), *arguments]
     try:
-        with _prints_aside(), _sources_in_project(project), _places_of_applies(project), _aliases_as_they_are():
+        with _prints_aside(project), _sources_in_project(project), _places_of_applies(project), _aliases_as_they_are():
             _run_in_loop(monitor)
     finally:
         os.chdir(before[0])

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from localcloud.errors import LocalcloudError
+from localcloud.masking import Mask
 from localcloud.secrets import Passphrase, passphrase
 
 DIRECTORY = ".localcloud"
@@ -23,7 +24,8 @@ STACK_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")  # as Pulumi's own check of st
 class Project:
     """`root` holds Pulumi.yaml; `main` is the program's directory; `config` has full keys (`project:key`) and texts.
 
-    opened: the texts in clear of all that is under `secure`, also deep inside an object.
+    opened: the texts in clear of all that is under `secure`, also deep inside an object. mask: hides them, and the
+    secrets that a run learns of.
     """
 
     name: str
@@ -34,6 +36,10 @@ class Project:
     secret_keys: frozenset[str]
     salt: str | None
     opened: frozenset[str] = frozenset()
+    mask: Mask = field(default_factory=Mask, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.mask.add(self.secret_texts)
 
     @property
     def secret_texts(self) -> tuple[str, ...]:
@@ -46,10 +52,8 @@ class Project:
         )
 
     def masked(self, text: str) -> str:
-        """The text with every secret setting in it as Pulumi shows one."""
-        for secret in self.secret_texts:
-            text = text.replace(secret, "[secret]")
-        return text
+        """The text with every secret setting in it, and every secret that the run knows of, as Pulumi shows one."""
+        return self.mask(text)
 
     @property
     def directory(self) -> Path:

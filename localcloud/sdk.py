@@ -30,6 +30,9 @@ _IMPORTING = (
     threading.RLock()
 )  # an SDK loads its modules when they are first asked for something: one thread's are another's by half
 BUILT_IN = ("pulumi:", "pulumi-python:")
+# A kind of object that somebody added to a cluster: its group has a dot, and no SDK knows it.
+CUSTOM_OBJECTS = "pulumi_kubernetes.apiextensions.CustomResource"
+CUSTOM_OBJECT = re.compile(r"kubernetes:[a-z0-9-]+(\.[a-z0-9-]+)+/v\w+:[A-Za-z]\w*")
 
 
 class UnknownTypeError(UnsupportedError):
@@ -59,6 +62,9 @@ def resource_class(token: str) -> type:
         if token in module["classes"]:
             with _IMPORTING:
                 return getattr(importlib.import_module(module["fqn"]), module["classes"][token])  # type: ignore[no-any-return] # classes of a generated module
+    if CUSTOM_OBJECT.fullmatch(token):
+        with _IMPORTING:
+            return importlib.import_module(CUSTOM_OBJECTS).CustomResource  # type: ignore[no-any-return] # likewise
     raise UnknownTypeError(
         f"the package {_import_name(package(token))} has no resource type {token}; check the type's name."
     )
@@ -93,6 +99,9 @@ def method_result(token: str) -> type | None:
 @cache
 def properties(cls: type) -> tuple[Property, ...]:
     """The output properties of a resource class, a result class or a nested output class."""
+    if cls.__module__ == CUSTOM_OBJECTS:  # what the SDK says of no such kind: each has metadata, as all objects have
+        other = properties(resource_class("kubernetes:core/v1:ConfigMap"))
+        return tuple(prop for prop in other if prop.name == "metadata")
     hints = _types._raw_return_hints(cls)
     found = []
     for _, name, getter in _types._py_properties(cls):

@@ -45,6 +45,7 @@ FIELDS = {
     "import_id": "importID",
     "retain_on_delete": "retainOnDelete",
     "deleted_with": "deletedWith",
+    "replace_with": "replaceWith",
     "created": "created",
     "modified": "modified",
     "source_position": "sourcePosition",
@@ -74,6 +75,7 @@ class Resource:
     custom_timeouts: dict[str, float] = field(default_factory=dict)
     import_id: str = ""
     deleted_with: str = ""
+    replace_with: tuple[str, ...] = ()
     created: str = ""
     modified: str = ""
     source_position: str = ""
@@ -88,7 +90,7 @@ class Resource:
     def needs(self) -> frozenset[str]:
         """URNs of what must exist before this resource: dependencies, parent, provider."""
         links = {*self.dependencies, *(urn for row in self.property_dependencies.values() for urn in row)}
-        links |= {self.parent, self.provider.rpartition("::")[0], self.deleted_with}
+        links |= {self.parent, self.provider.rpartition("::")[0], self.deleted_with, *self.replace_with}
         return frozenset(links - {"", self.urn})
 
 
@@ -235,7 +237,7 @@ class StateFile:
         values: dict[str, Any] = {known[key]: value for key, value in row.items() if key in known and value is not None}
         for name in ("inputs", "outputs"):
             values[name] = self._open(values.get(name) or {})
-        for name in ("dependencies", "additional_secret_outputs"):
+        for name in ("dependencies", "additional_secret_outputs", "replace_with"):
             values[name] = tuple(values.get(name) or ())
         values["property_dependencies"] = {
             name: tuple(urns or ()) for name, urns in (values.get("property_dependencies") or {}).items()
@@ -246,7 +248,7 @@ class StateFile:
             type=row["type"],
             custom=bool(row.get("custom")),
             delete=bool(row.get("delete")),
-            extra={key: value for key, value in row.items() if key not in plain},
+            extra={key: self._open(value) for key, value in row.items() if key not in plain},
             **values,
         )
 
@@ -264,7 +266,7 @@ class StateFile:
                 value = self._close(value, show_secrets)
             if value:
                 row[key] = list(value) if isinstance(value, tuple) else value
-        row.update(resource.extra)
+        row.update(self._close(resource.extra, show_secrets))
         if not show_secrets:
             self._written[id(resource)] = (resource, row, json.dumps(row))  # holds it, so that its id stays its own
         return row
@@ -309,7 +311,7 @@ def verified(snapshot: Snapshot) -> Snapshot:
     for row in snapshot.resources:
         if not row.urn.startswith("urn:pulumi:") or row.urn.count("::") < URN_PARTS:
             raise ValueError(f"{row.urn!r} is no URN")
-        if missing := sorted(row.needs - known - {row.deleted_with}):
+        if missing := sorted(row.needs - known - {row.deleted_with, *row.replace_with}):
             raise ValueError(f"{row.urn} needs {missing[0]}, which is not there")
     return snapshot
 

@@ -13,13 +13,18 @@ import re
 import typing
 from typing import Any, NamedTuple
 
-from localcloud import dynamic, forms, policy_document, references, sdk
+from localcloud import dynamic, forms, kubernetes, policy_document, references, sdk
 from localcloud.identifiers import Context, Subject, data, is_marked, kebab, plural
 from localcloud.values import RESOURCE, SIGNATURE, UNKNOWN, Properties, Secret, has_secret, has_unknown, reveal, walk
 
 EMPTY_POLICY = '{"Version":"2012-10-17","Statement":[]}'
 POLICIES = ("policy", "policyDocument", "policyJson", "assumeRolePolicy", "resourcePolicy", "inlinePolicy")
-RENDERED = ("aws:iam/getPolicyDocument:getPolicyDocument",)  # functions that only write down what they are given
+# Functions that only write down what they are given.
+RENDERED = {
+    "aws:iam/getPolicyDocument:getPolicyDocument": policy_document.document,
+    "kubernetes:yaml:decode": kubernetes.decoded,
+    **dict.fromkeys(kubernetes.RENDERING, kubernetes.unrendered),
+}
 DEPTH = 6  # of nested objects made up; some types of the SDKs contain themselves
 ERROR = re.compile(r"(^|[.a-z])[eE]rrors?(Message|Code|Details)?($|[.\[])")
 # A key, a role or IPv6 that the program did not ask for is not there; to make one up would deceive a rule.
@@ -72,7 +77,7 @@ def invoke(token: str, args: Properties, result_type: type | None, context: Cont
     Raises sdk.UnknownTypeError for a function that no installed SDK knows.
     """
     if token in RENDERED:
-        return policy_document.document(args)
+        return RENDERED[token](args)
     method = "/" in token.rpartition(":")[2]
     cls = result_type or (sdk.method_result(token) if method else sdk.function_result(token))
     seed = f"{token} {json.dumps(_comparable(args), sort_keys=True)}"

@@ -52,10 +52,11 @@ class Secret:
 
 def decode(struct: struct_pb2.Struct) -> Properties:
     """The properties of a protobuf Struct. Whole numbers become int. Outputs become their value."""
-    return {name: _decode(value) for name, value in struct.fields.items()}
+    return {name: decode_one(value) for name, value in struct.fields.items()}
 
 
-def _decode(value: struct_pb2.Value) -> Any:
+def decode_one(value: struct_pb2.Value) -> Any:
+    """One value of protobuf, as `decode` does."""
     kind = value.WhichOneof("kind")
     if kind in (None, "null_value"):
         return None
@@ -67,7 +68,7 @@ def _decode(value: struct_pb2.Value) -> Any:
     if kind == "bool_value":
         return value.bool_value
     if kind == "list_value":
-        return [_decode(item) for item in value.list_value.values]
+        return [decode_one(item) for item in value.list_value.values]
     return _decode_object(decode(value.struct_value))
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from localcloud.diff import ignoring, replacing
 from localcloud.errors import LocalcloudError
 from localcloud.monitor import Inspect, Registration
 from localcloud.providers import Change, Provider
-from localcloud.rows import marked
+from localcloud.rows import marked, triggered
 from localcloud.state import Resource
 from localcloud.values import Properties, plain
 
@@ -32,21 +34,31 @@ def verdict(
     checked: Properties,
     *,
     asked_for: bool,
-    owner_replaced: bool,
+    replaced: Collection[str],
 ) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
     """The properties that change, those (or what else) that ask for a replacement, whether that deletes first.
 
-    asked_for: by --replace; owner_replaced: what the resource is `deleted_with` was replaced in this run.
+    asked_for: by --replace; replaced: URNs of what this run replaces, which takes along what says so.
     """
     before, options = plain(old.inputs), registration.options
     change = provider.diff(registration.type, before, checked)
     by_option = replacing(before, checked, change.changed, options.get("replaceOnChanges", ()))
     replaces = tuple(dict.fromkeys((*change.replaces, *by_option)))
-    if not replaces and owner_replaced:
-        replaces = ("deletedWith",)
+    if not replaces:
+        replaces = _with_others(registration, old, replaced)
     if asked_for or options.get("importID", "") not in ("", old.id, old.import_id):
         replaces = replaces or ("id",)
     return change.changed, replaces, bool(options.get("deleteBeforeReplace", change.delete_before_replace))
+
+
+def _with_others(registration: Registration, old: Resource, replaced: Collection[str]) -> tuple[str, ...]:
+    """The option that asks for a replacement although no property does, or nothing."""
+    options = registration.options
+    if triggered(old, registration.trigger):
+        return ("replacementTrigger",)
+    if any(urn in replaced for urn in options.get("replaceWith", ())):
+        return ("replaceWith",)
+    return ("deletedWith",) if options.get("deletedWith") in replaced else ()
 
 
 def refuse_replacement(registration: Registration, old: Resource, new: Resource, why: tuple[str, ...]) -> None:

@@ -30,11 +30,13 @@ from localcloud.program import EngineLog
 from localcloud.project import Project, load
 from localcloud.values import UNKNOWN, Properties, plain
 from tests.localcloud import pulumi_go
+from tests.plans.plans import evaluated_once
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 SECONDS = 600
 STACKS = ("local", "prod")  # dev and staging declare what prod does, and less
+ALIASES_AS_THEY_ARE = "import pulumi.resource as sdk\nsdk.collapse_alias_to_urn = lambda alias, *_: alias\n"
 AZURE_SAYS = {"identity": ("principalId", "tenantId"), "oidcIssuerProfile": ("issuerURL",)}
 
 
@@ -102,8 +104,12 @@ def serving(monitor: Monitor, engine: Engine) -> Iterator[str]:
         server.stop(grace=None).wait()
 
 
-def environment(project: Project) -> dict[str, str]:
-    """What the CLI sets, and nothing that would let the program find a cloud, or its own modules once installed."""
+def environment(project: Project, quick: Path | None) -> dict[str, str]:
+    """What the CLI sets, and nothing that would let the program find a cloud, or its own modules once installed.
+
+    quick: a folder for what spares the SDK the URNs of aliases, which nothing here looks at: three fifths of the time
+    of a program for Azure.
+    """
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "VIRTUAL_ENV") if name in os.environ}
     kept["PULUMI_CONFIG"] = json.dumps(project.config)
     kept["PULUMI_CONFIG_SECRET_KEYS"] = json.dumps(sorted(project.secret_keys))
@@ -111,10 +117,13 @@ def environment(project: Project) -> dict[str, str]:
         importlib.metadata.distribution(project.name)
     except importlib.metadata.PackageNotFoundError:
         kept["PYTHONPATH"] = str(project.root)  # stands for `make init`, which installs the project into .venv
+    if quick is not None:
+        (quick / "sitecustomize.py").write_text(ALIASES_AS_THEY_ARE, encoding="utf-8")
+        kept["PYTHONPATH"] = os.pathsep.join([str(quick), *filter(None, [kept.get("PYTHONPATH")])])
     return kept
 
 
-def execute(project: Project) -> tuple[int, Preview, list[tuple[str, str]]]:
+def execute(project: Project, quick: Path | None = None) -> tuple[int, Preview, list[tuple[str, str]]]:
     """The executor's exit code, what the program declared, and what was logged, for a preview of the stack."""
     executor = pulumi_go.module() / "python" / "cmd" / "pulumi-language-python-exec"
     host, log = Preview(project), []
@@ -127,7 +136,7 @@ def execute(project: Project) -> tuple[int, Preview, list[tuple[str, str]]]:
                 *("--pwd", str(project.main), "--dry_run", "true", "--parallel", "16"),
                 *("--organization", "organization", "."),
             ],
-            env=environment(project),
+            env=environment(project, quick),
             cwd=project.root,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -140,17 +149,16 @@ def execute(project: Project) -> tuple[int, Preview, list[tuple[str, str]]]:
 
 
 def planned(stack: str) -> dict[str, Any]:
-    """The plan that localcloud makes of the stack, in a process of its own."""
-    command = [sys.executable, "-m", "localcloud", "plan", "-C", str(ROOT), "-s", stack, "--json"]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
+    """The plan that localcloud makes of the stack, once in a whole test run."""
+    ended = evaluated_once(stack)
     assert ended.returncode == 0, ended.stderr
     plan: dict[str, Any] = json.loads(ended.stdout)
     return plan
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_the_clis_executor_runs_the_program_and_finds_what_the_plan_finds(stack: str) -> None:
-    code, host, log = execute(load(ROOT, stack))
+def test_the_clis_executor_runs_the_program_and_finds_what_the_plan_finds(stack: str, tmp_path: Path) -> None:
+    code, host, log = execute(load(ROOT, stack), tmp_path if stack == "prod" else None)
     assert log == []
     assert code == 0
     plan = planned(stack)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.errors import LocalcloudError, UnsupportedError
+from localcloud.errors import LocalcloudError
 from localcloud.monitor import seconds
 from localcloud.program import ProgramError
 from tests.localcloud.clouds import World
@@ -276,18 +276,6 @@ def test_the_same_name_twice_is_an_error_with_both_places(world: World) -> None:
 def test_an_unknown_type_is_an_error_with_its_line(world: World) -> None:
     with pytest.raises(LocalcloudError, match=r"other.*"):
         world.up('pulumi.CustomResource("other:index:Thing", "x", {})')
-
-
-@pytest.mark.parametrize(
-    ("option", "word"),
-    [
-        ('hooks=pulumi.ResourceHookBinding(on_error=[pulumi.ErrorHook("h", lambda _args: False)])', "error hooks"),
-        ("replacement_trigger=1", "replacement_trigger"),
-    ],
-)
-def test_an_option_that_is_not_supported_is_refused_by_name(world: World, option: str, word: str) -> None:
-    with pytest.raises(UnsupportedError, match=f"{word}.*localcloud does not support"):
-        world.up(f'Thing("a", opts=Options({option}))')
 
 
 def test_an_error_of_the_program_is_a_sentence_with_its_line(world: World) -> None:

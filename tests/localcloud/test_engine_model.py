@@ -308,8 +308,7 @@ class Model:
         self.let_go |= lost
         urns = [row.urn for row in self.things(after) if not row.delete]
         assert len(urns) == len(set(urns)), "a URN stands twice in the state"
-        for row in after.resources:
-            assert row.needs <= {other.urn for other in after.resources}, f"{row.id} needs what is not in the state"
+        check_order(after)
 
     def is_gone(self, owner: str, rows: list[Resource]) -> bool:
         return any(row.urn == owner and row.id and row.id not in self.cloud.resources for row in rows)
@@ -336,10 +335,6 @@ class Model:
         new = {row.name.rstrip("2"): row for row in self.things(after)}
         assert {row.urn for row in self.things(after)} == {thing.urn for thing in program}
         assert not after.operations
-        seen: set[str] = set()
-        for row in after.resources:
-            assert row.needs <= seen, f"{row.id} stands before what it needs"
-            seen.add(row.urn)
         arns = {name: f"arn:{row.id}" for name, row in new.items()}
         assert {row.id for row in new.values()} | self.let_go >= self.cloud.resources.keys()
         replaced: set[str] = set()
@@ -362,6 +357,14 @@ class Model:
                 assert must or along & replaced, f"{row.id} was replaced for nothing"
             else:
                 assert not must, f"{row.id} was not replaced"
+
+
+def check_order(snapshot: Snapshot) -> None:
+    """Each row stands behind all that it needs, also after a run that failed: a state that the CLI takes."""
+    seen: set[str] = set()
+    for row in snapshot.resources:
+        assert row.needs <= seen, f"{row.urn} stands before what it needs: {row.needs - seen}"
+        seen.add(row.urn)
 
 
 def _name(urn_: str) -> str:

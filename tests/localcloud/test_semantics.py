@@ -130,6 +130,66 @@ def test_a_resource_deleted_with_one_that_is_retained_is_deleted_by_itself(world
     assert living(world) == ["a"]
 
 
+# replace_with, replacement_trigger
+
+
+def test_replace_with_replaces_a_resource_whenever_the_other_is_replaced(world: World) -> None:
+    text = 'a = Thing("a", fixed="1"); Thing("b", opts=Options(replace_with=[a]))'
+    world.up(text)
+    assert rows(world)["b"]["replaceWith"] == [A]
+    world.up(text.replace('"1"', '"1", value="2"'))
+    assert world.steps() == {"update": ["a"]}
+    world.up(text.replace('"1"', '"2", value="2"'))
+    assert changes(world) == [("create", "a"), ("create", "b"), ("delete", "b"), ("delete", "a")]
+    assert world.steps()["replace"] == ["a", "b"]
+
+
+def test_a_resource_replaced_with_one_that_is_deleted_first_goes_before_it_and_comes_after_it(world: World) -> None:
+    text = 'a = Thing("a", fixed="1", first=True); Thing("b", opts=Options(replace_with=[a]))'
+    world.up(text)
+    world.up(text.replace('"1"', '"2"'))
+    assert changes(world) == [("delete", "b"), ("delete", "a"), ("create", "a"), ("create", "b")]
+
+
+def test_replace_with_follows_a_resource_that_is_renamed(world: World) -> None:
+    world.up('a = Thing("a", fixed="1"); Thing("b", opts=Options(replace_with=[a]))')
+    renamed = 'a = Thing("c", fixed="1", opts=Options(aliases=[pulumi.Alias(name="a")]))'
+    world.up(renamed + '; Thing("b", opts=Options(replace_with=[a]))')
+    assert changes(world) == []
+    assert rows(world)["b"]["replaceWith"] == [C]
+
+
+def test_a_changed_replacement_trigger_replaces_although_nothing_else_changes(world: World) -> None:
+    text = 'Thing("a", value="1", opts=Options(replacement_trigger={"day": 1}))'
+    world.up('Thing("a", value="1")')
+    assert world.up(text).changes == 0  # there was none to compare with
+    assert world.up(text).changes == 0
+    world.preview(text.replace("1})", "2})"))
+    assert world.steps() == {"replace": ["a"]}
+    world.up(text.replace("1})", "2})"))
+    assert changes(world) == [("create", "a"), ("delete", "a")]
+    assert rows(world)["a"]["replacementTrigger"] == {"day": 2}
+    assert world.up('Thing("a", value="1")').changes == 0  # there is none any more
+    assert "replacementTrigger" not in rows(world)["a"]
+
+
+def test_a_replacement_trigger_that_is_not_known_yet_replaces_in_a_preview(world: World) -> None:
+    text = 'b = Thing("b", fixed="1"); Thing("a", opts=Options(replacement_trigger=b.arn))'
+    world.up(text)
+    world.preview(text.replace('"1"', '"2"'))
+    assert world.steps()["replace"] == ["a", "b"]
+    world.up(text.replace('"1"', '"2"'))
+    assert world.steps()["replace"] == ["a", "b"]
+
+
+def test_a_secret_replacement_trigger_is_compared_and_kept_encrypted(world: World) -> None:
+    text = 'Thing("a", opts=Options(replacement_trigger=pulumi.Output.secret("hunter2")))'
+    world.up(text)
+    assert "hunter2" not in world.project().state_file.read_text()
+    assert world.up(text).changes == 0
+    assert world.up(text.replace("hunter2", "hunter3")).steps["replace"] == 1
+
+
 # delete_before_replace
 
 
@@ -517,3 +577,81 @@ def test_what_is_protected_but_gone_holds_up_no_run_that_refreshes(world: World,
     world.program(NOTHING)
     (world.up if command == "up" else world.destroy)(refresh=True)
     assert "a" not in rows(world)
+
+
+def test_a_failed_run_that_reverses_a_dependency_leaves_a_state_without_a_circle(world: World) -> None:
+    world.up('a = Thing("a"); Thing("b", value=a.arn)')
+    world.cloud.fail["update a"] = RuntimeError("no")
+    with pytest.raises(RuntimeError):
+        world.up('b = Thing("b"); Thing("a", value=b.arn)')
+    found = json.loads(world.project().state_file.read_text())["deployment"]["resources"]
+    places = {row["urn"]: place for place, row in enumerate(found)}
+    for row in found:
+        assert all(places[urn] < places[row["urn"]] for urn in row.get("dependencies", [])), row["urn"]
+    world.up()
+    assert world.steps() == {"update": ["a"]}
+    world.destroy()
+    assert living(world) == []
+
+
+# More on errors, outputs and what is shown
+
+
+@pytest.mark.parametrize("command", ["up", "preview"])
+def test_what_a_provider_refuses_in_its_check_changes_nothing(world: World, command: str) -> None:
+    world.up('Thing("a", value="1")')
+
+    def refuse(name: str) -> None:
+        raise LocalcloudError(f"{name} has a value that is none")
+
+    world.cloud.checking = refuse
+    world.program('Thing("a", value="2")')
+    with pytest.raises(LocalcloudError, match="a has a value that is none"):
+        (world.up if command == "up" else world.preview)()
+    assert changes(world) == []
+    assert rows(world)["a"]["inputs"]["value"] == "1"
+
+
+def test_what_a_policy_refuses_is_not_changed_and_nothing_after_it_is_begun(world: World) -> None:
+    world.up('Thing("gone")')
+
+    def refuse(registration: Any, inputs: Any) -> Any:
+        if registration.name == "a":
+            raise LocalcloudError("mandatory: a must not be")
+        return inputs
+
+    with pytest.raises(LocalcloudError, match="a must not be"):
+        world.up('a = Thing("a"); Thing("b", value=a.arn)', inspect=refuse)
+    assert changes(world) == []
+    assert living(world) == ["gone"]
+
+
+def test_an_update_that_fails_keeps_the_outputs_of_the_one_before_beside_its_own(world: World) -> None:
+    world.up('pulumi.export("out", 1); pulumi.export("more", 1)')
+    with pytest.raises(ProgramError):
+        world.up('pulumi.export("out", 2); raise ValueError("broken")')
+    state = json.loads(world.project().state_file.read_text())["deployment"]["resources"]
+    assert next(row for row in state if row["type"] == "pulumi:pulumi:Stack")["outputs"] == {"out": 2, "more": 1}
+    assert world.up('pulumi.export("out", 2)').outputs == {"out": 2}
+
+
+def test_a_preview_knows_outputs_that_do_not_change_and_no_others(world: World) -> None:
+    world.up('a = Thing("a", value="1"); pulumi.export("arn", a.arn); pulumi.export("value", a.value)')
+    result = world.preview('a = Thing("a", value="2"); pulumi.export("value", a.value); pulumi.export("own", 1)')
+    assert result.outputs == {"value": "2", "own": 1}
+    result = world.preview('b = Thing("b"); pulumi.export("arn", b.arn)')
+    assert repr(result.outputs["arn"]) == "<unknown>"
+
+
+def test_a_resource_that_is_read_is_no_change_and_expects_none(world: World) -> None:
+    world.cloud.resources["x-9"] = {"token": "test:index:Thing", "urn": "elsewhere", "inputs": {"value": "1"}}
+    for _ in range(2):
+        assert world.up('pulumi.CustomResource("test:index:Thing", "x", {}, Options(id="x-9"))').changes == 0
+    assert [event.step for event in world.events if event.name == "x"] == ["read"]
+
+
+def test_an_import_in_a_preview_changes_nothing_and_is_counted_as_a_creation(world: World) -> None:
+    world.cloud.resources["x-9"] = {"token": "test:index:Thing", "urn": "elsewhere", "inputs": {"value": "1"}}
+    world.preview('Thing("x", value="1", opts=Options(import_="x-9"))')
+    assert changes(world) == []
+    assert world.steps() == {"create": ["x"]}
