@@ -35,8 +35,9 @@ class _Teller:
 
 
 def possible() -> bool:
-    """Whether this process may fork: where a system's own libraries bear it, and no other thread is amid something."""
-    return sys.platform == "linux" and threading.active_count() == 1
+    """Whether this process may fork: where a system's own libraries bear it, no other thread is amid something, and
+    what is printed goes where a process prints."""
+    return sys.platform == "linux" and threading.active_count() == 1 and sys.stdout is sys.__stdout__
 
 
 def outputs(works: Sequence[Callable[[], int]]) -> list[tuple[int, str]]:
