@@ -13,20 +13,21 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from localcloud import digest, display, history, operations, pack_configuration
+from localcloud import display, history, operations
 from localcloud.errors import LocalcloudError
 from localcloud.events import Event
 from localcloud.judging import Judge
-from localcloud.masking import Mask
+from localcloud.masking import Mask, masked
 from localcloud.monitor import Inspect
 from localcloud.options import parser, refuse_unsupported, selection
 from localcloud.project import Project, load
 from localcloud.providers import Provider
 from localcloud.state import Snapshot, StateFile, lock, verified
-from localcloud.values import UNKNOWN, Properties, Secret, reveal, transform
+from localcloud.values import Properties, reveal
 
 Handler = Callable[[argparse.Namespace, Project], int]
 
@@ -126,6 +127,9 @@ def _packs(options: argparse.Namespace) -> list[tuple[Path, Mapping[str, Any]]]:
             f"There are {len(files)} --policy-pack-config for {len(packs)} --policy-pack: give one for each, in their "
             "order."
         )
+    if files:
+        from localcloud import pack_configuration  # noqa: PLC0415 - JSON schemas load only where there is a pack
+
     configurations = [pack_configuration.read(file) for file in files] or [{} for _ in packs]
     return list(zip(packs, configurations, strict=True))
 
@@ -138,6 +142,7 @@ def _judged(
     if not options.packs:
         yield None, lambda _outputs: None
         return
+
     with Judge(
         options.packs,
         project,
@@ -149,6 +154,8 @@ def _judged(
 
 
 def _preview(options: argparse.Namespace, project: Project) -> int:
+    from localcloud import digest  # noqa: PLC0415 - no other command prints one
+
     events: list[Event] = []
     logs: list[tuple[str, str]] = []
 
@@ -355,25 +362,22 @@ def _plan(options: argparse.Namespace, project: Project) -> int:
 
 def _plans(options: argparse.Namespace) -> int:
     """The plans of several stacks, each in a process of its own, as many at once as there are processors."""
-    from localcloud import plan  # noqa: PLC0415 - only this command needs the SDKs' type data
-
-    def planned(stack: str) -> subprocess.CompletedProcess[str]:
-        command = [*_command("plan", options, stack), "--json"]
-        return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    from localcloud import forks, plan  # noqa: PLC0415 - only this command needs the SDKs' type data
 
     stacks = list(dict.fromkeys(options.stack))
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        done = dict(zip(stacks, pool.map(planned, stacks), strict=True))
-    if failed := [stack for stack, process in done.items() if process.returncode]:
+    commands = [[*_command("plan", options, stack), "--json"] for stack in stacks]
+    if forks.possible():
+        found = forks.outputs([partial(main, command[3:]) for command in commands])
+    else:
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            run = partial(subprocess.run, stdout=subprocess.PIPE, text=True, check=False)
+            found = [(done.returncode, done.stdout) for done in pool.map(run, commands)]
+    done = dict(zip(stacks, found, strict=True))
+    if failed := [stack for stack, (code, _) in done.items() if code]:
         raise LocalcloudError(f"No plan of {', '.join(failed)}: see above.")
-    documents = {stack: json.loads(process.stdout) for stack, process in done.items()}
+    documents = {stack: json.loads(text) for stack, (_, text) in done.items()}
     _print(json.dumps(list(documents.values()), indent=2) if options.json else plan.comparison(documents))
     return 0
-
-
-def masked(value: Any) -> Any:
-    """The value with each secret as Pulumi prints it, and unknown ones as null."""
-    return transform(value, lambda leaf: "[secret]" if isinstance(leaf, Secret) else None if leaf is UNKNOWN else leaf)
 
 
 HANDLERS: dict[str, Handler] = {

@@ -7,9 +7,9 @@ import threading
 from collections.abc import Iterator
 
 from localcloud.errors import LocalcloudError
-from localcloud.ledger import Ledger, in_order
+from localcloud.ledger import Ledger
 from localcloud.providers import Providers
-from localcloud.state import Resource
+from localcloud.snapshot import Resource, in_order
 from localcloud.targets import Chosen
 from localcloud.values import UNKNOWN, plain
 

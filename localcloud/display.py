@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from localcloud.difference import differences, properties
 from localcloud.events import Event
 from localcloud.operations import CHANGES, Result
-from localcloud.packs import Violation
 from localcloud.state import Resource
 from localcloud.steps import Step
 from localcloud.values import Properties
+
+if TYPE_CHECKING:
+    from localcloud.packs import Violation  # JSON schemas load only where there is a pack
 
 SIGNS = {"create": "+", "update": "~", "replace": "±", "delete": "-", "same": " ", "read": ">"}
 TENSES = {

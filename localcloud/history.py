@@ -1,7 +1,8 @@
 """Earlier states of a stack, kept beside it: one from before each run that changed something, the newest 20.
 
 The Pulumi CLI's own backend keeps `history` and `backups` likewise. A kept state is a second name of the old file, as a
-save writes a new file and never into one: keeping costs nothing.
+save writes a new file and never into one: keeping costs nothing. What a run that was killed left in its journal is kept
+beside it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+from localcloud import journal
 from localcloud.errors import LocalcloudError
 from localcloud.files import write_private
 
@@ -31,18 +33,20 @@ def keep(state: Path) -> None:
 
     Raises OSError. A file that is no readable state is kept as well: it may be all that there is.
     """
-    try:
-        content = state.read_bytes()
-    except FileNotFoundError:
+    if not state.exists():
         return
     before = kept(state)
-    if before and _said(before[-1].read_bytes()) == _said(content):
+    if before and _said(before[-1]) == _said(state):
         return
     folder(state).mkdir(mode=0o700, exist_ok=True)
     name = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    os.link(state, folder(state) / f"{name}.json")
+    place = folder(state) / f"{name}.json"
+    if lines := _lines(state):
+        write_private(journal.beside(place), lines)
+    os.link(state, place)
     for old in kept(state)[:-KEPT]:
         old.unlink(missing_ok=True)
+        journal.beside(old).unlink(missing_ok=True)
 
 
 def restore(state: Path, name: str | None = None) -> Path:
@@ -54,15 +58,22 @@ def restore(state: Path, name: str | None = None) -> Path:
     if not found:
         names = ", ".join(path.stem for path in kept(state)) or "none"
         raise LocalcloudError(f"No earlier state {name or ''} of {state.stem!r} is kept. There are: {names}.")
-    content = found[-1].read_bytes()
+    content, lines = found[-1].read_bytes(), _lines(found[-1])  # before `keep` lets the oldest go
     try:
         keep(state)
-        write_private(state, content)
+        journal.put(state, content, lines)
     except OSError as error:
         raise LocalcloudError(f"The state {state} cannot be written: {error.strerror}. It stays as it was.") from error
     return found[-1]
 
 
-def _said(content: bytes) -> bytes:
-    """All but the first line, which has the time of writing."""
-    return content.partition(b"\n")[2]
+def _lines(state: Path) -> bytes:
+    try:
+        return journal.beside(state).read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def _said(state: Path) -> tuple[bytes, bytes]:
+    """All but the first line, which has the time of writing; and the journal."""
+    return state.read_bytes().partition(b"\n")[2], _lines(state)

@@ -1,84 +1,99 @@
-"""The book of a run: what the state held, what the program declared so far, what is under way. Safe to share."""
+"""The book of a run, shared by many threads and written down; and work in parallel along a graph."""
 
 from __future__ import annotations
 
 import itertools
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 
-from localcloud.state import Operation, Resource, Snapshot, StateFile, touched
+from localcloud.book import Book, Entry
+from localcloud.snapshot import Operation, Resource, Snapshot, touched
+from localcloud.state import StateFile
 
 
 class Ledger:
-    """Old and new resources by URN. With a file, every step is on disk before and after it happens.
-
-    old: resources of the last state that the program has not declared (yet). condemned: old copies that were replaced.
-    new: resources that the program declared, in the order in which they were done. unsettled: operations
-    that an earlier run began and that are not known to be over, by URN.
-    """
+    """A book that is safe to share. With a file, every step is on disk before and after it happens."""
 
     def __init__(self, snapshot: Snapshot, file: StateFile | None) -> None:
-        self.old = {resource.urn: resource for resource in snapshot.resources if not resource.delete}
-        self.condemned = [resource for resource in snapshot.resources if resource.delete]
-        self.new: dict[str, Resource] = {}
-        # A creation that was cut off is known from here alone; other resources are in the state as well.
-        by_weight = sorted(snapshot.operations, key=lambda operation: operation.kind == "creating")
-        self.unsettled = {operation.resource.urn: operation for operation in by_weight}
-        self._operations: dict[int, Operation] = {}
+        self._book = Book(snapshot)
+        self._users = _users(snapshot.resources)
         self._keys = itertools.count()
-        self._renamed: dict[str, str] = {}
         self._file = file
         self._lock = threading.RLock()
         self._writing = threading.Lock()
+        self._entries: list[Entry] = []  # not yet written
         self._changes = self._written = 0
+
+    @property
+    def old(self) -> dict[str, Resource]:
+        """Resources of the last state that the program has not declared (yet), by URN."""
+        return self._book.old
+
+    @property
+    def new(self) -> dict[str, Resource]:
+        """What the program declared and is done, by URN."""
+        return self._book.new
+
+    @property
+    def unsettled(self) -> dict[str, Operation]:
+        """Operations that an earlier run began and that are not known to be over, by URN."""
+        return self._book.unsettled
+
+    @property
+    def condemned(self) -> list[Resource]:
+        """Old copies that were replaced and still have to go."""
+        return list(self._book.condemned.values())
+
+    def _enter(self, *entry: object) -> None:
+        self._book.enter(entry)
+        if self._file is not None:
+            self._entries.append(entry)
 
     def claim(self, urns: Iterable[str], new: str) -> Resource | None:
         """The old resource under the first of the URNs that the state has; it bears the URN `new` from now on."""
         with self._lock:
             for urn in urns:
-                found = self.old.get(urn)
-                if found is not None:
+                if urn in self.old:
                     if urn != new:
-                        del self.old[urn]
-                        self._renamed[urn] = new
-                        found = self.old[new] = replace(found, urn=new)
-                    return found
+                        self._enter("renamed", urn, new)
+                    return self.old[new]
         return None
 
     def begin(self, kind: str, resource: Resource) -> int:
         """Writes down that an operation starts; returns the key to end it with."""
         with self._lock:
             key = next(self._keys)
-            self._operations[key] = Operation(kind, resource)
-        self.save()
+            self._enter("begun", key, kind, resource)
+        self._write()
         return key
 
     def end(self, key: int, *, done: Resource | None = None, condemned: Resource | None = None) -> None:
         """Ends an operation: `done` is the resource as it is now, `condemned` an old copy that must still go."""
         with self._lock:
-            operation = self._operations.pop(key)
-            self.unsettled.pop(operation.resource.urn, None)
+            self._enter("over", key, self._book.under_way(key))
             if condemned is not None:
-                self.condemned.append(replace(condemned, delete=True))
+                self._enter("condemned", replace(condemned, delete=True))
             if done is not None:
                 self.record(done)
-        self.save()
+        self._write()
 
     def leave_open(self, key: int) -> None:
         """The operation failed half-way: it stays in the state, for the next run to settle."""
         with self._lock:
-            operation = self._operations.pop(key)
-            self.unsettled[operation.resource.urn] = operation
-        self.save()
+            if urn := self._book.under_way(key):  # else it was over, and only writing that down failed
+                self._enter("left_open", key, urn)
+        self._write()
 
     def record(self, resource: Resource) -> None:
-        """The resource as it is now, without an operation; written with the next save."""
+        """The resource as it is now, without an operation; written with the next step."""
         with self._lock:
-            self.unsettled.pop(resource.urn, None)
-            self.new[resource.urn] = resource
-            self.old.pop(resource.urn, None)
+            if self.old.get(resource.urn) == resource:
+                self._enter("kept", resource.urn)
+            else:
+                self._enter("recorded", resource)
 
     def keep(self, resource: Resource, old: Resource | None) -> None:
         """Records a resource that takes no step, with the times of its old self."""
@@ -86,6 +101,12 @@ class Ledger:
             self.record(touched(resource, new=True))
         else:
             self.record(replace(resource, created=old.created, modified=old.modified))
+
+    def renew(self, resource: Resource) -> None:
+        """The resource, declared or not, as a refresh found it."""
+        with self._lock:
+            if self.old.get(resource.urn) != resource:
+                self._enter("renewed", resource)
 
     def half_made(self, urn: str) -> Operation | None:
         """A creation that an earlier run began and that is not known to be over."""
@@ -96,50 +117,48 @@ class Ledger:
     def settle(self, urn: str) -> None:
         """Forgets what an earlier run left open for a URN: only when it is known how that ended."""
         with self._lock:
-            self.unsettled.pop(urn, None)
+            if urn in self.unsettled:
+                self._enter("settled", urn)
 
     def drop(self, resource: Resource) -> None:
         """The resource is gone."""
         with self._lock:
-            if resource.delete:
-                self.condemned = [one for one in self.condemned if (one.urn, one.id) != (resource.urn, resource.id)]
-            else:
-                self.old.pop(resource.urn, None)
-                self.new.pop(resource.urn, None)
+            self._enter("dropped", resource.urn, resource.id, resource.delete)
 
     def find(self, urn: str) -> Resource | None:
         """The newest knowledge of a resource."""
         with self._lock:
-            return self.new.get(urn) or self.old.get(urn)
+            return self._book.new.get(urn) or self.old.get(urn)
 
     def known_ids(self, type_: str) -> frozenset[str]:
         """The ids of all resources of a type that the state accounts for."""
-        with self._lock:
-            rows = (*self.old.values(), *self.new.values(), *self.condemned)
-            return frozenset(row.id for row in rows if row.type == type_ and row.id)
+        return frozenset(row.id for row in self.rows() if row.type == type_ and row.id)
 
     def dependents(self, urns: set[str]) -> list[Resource]:
         """Old resources that directly depend on one of the URNs through a property, or go with it."""
         with self._lock:
-            return [
-                row
-                for row in self.old.values()
-                if row.deleted_with in urns
-                or not urns.isdisjoint(row.replace_with)
-                or any(urns & set(sources) for sources in row.property_dependencies.values())
-            ]
+            names = dict.fromkeys(user for urn in sorted(urns) for user in self._users.get(urn, ()))
+            current = (self._book.names.get(urn, urn) for urn in names)
+            return [self.old[urn] for urn in current if urn in self.old]
+
+    def rows(self) -> list[Resource]:
+        """All resources that the state accounts for."""
+        with self._lock:
+            return [*self._book.new.values(), *self.old.values(), *self.condemned]
 
     def snapshot(self) -> Snapshot:
         """The state as of now, each resource after what it needs."""
         with self._lock:
-            rest = [self._with_new_names(row) for row in self.old.values()]
-            resources = [*self.new.values(), *rest, *self.condemned]
-            return Snapshot(
-                in_order(_without_missing(resources)), [*self.unsettled.values(), *self._operations.values()]
-            )
+            return self._book.snapshot()
 
     def save(self) -> None:
-        """Writes the state, where there is a file; returns when what the caller did before is on disk.
+        """Writes the whole state, where there is a file. Never called with the lock held."""
+        if self._file is not None:
+            with self._writing:
+                self._save(self._file)
+
+    def _write(self) -> None:
+        """Returns when what the caller entered is on disk.
 
         Never called with the lock held: whoever waits for the writer finds that one write served many.
         """
@@ -152,69 +171,66 @@ class Ledger:
             if self._written >= mine:
                 return
             with self._lock:
-                changes, snapshot = self._changes, self.snapshot()
-            self._file.save(snapshot)
-            self._written = changes
+                changes, entries = self._changes, self._entries
+                self._entries = []
+            if self._file.append(entries):
+                self._written = changes
+            else:
+                self._save(self._file)
 
-    def _with_new_names(self, row: Resource) -> Resource:
-        names = self._renamed
-        if not names or not (row.needs & names.keys()):
-            return row
-        provider, _, id_ = row.provider.rpartition("::")
-        return replace(
-            row,
-            parent=names.get(row.parent, row.parent),
-            deleted_with=names.get(row.deleted_with, row.deleted_with),
-            replace_with=tuple(names.get(urn, urn) for urn in row.replace_with),
-            provider=f"{names.get(provider, provider)}::{id_}" if provider else row.provider,
-            dependencies=tuple(names.get(urn, urn) for urn in row.dependencies),
-            property_dependencies={
-                key: tuple(names.get(urn, urn) for urn in urns) for key, urns in row.property_dependencies.items()
-            },
-        )
+    def _save(self, file: StateFile) -> None:
+        with self._lock:
+            changes, self._entries = self._changes, []
+            snapshot = self._book.snapshot()
+        file.save(snapshot)
+        self._written = changes
 
 
-def _without_missing(resources: list[Resource]) -> list[Resource]:
-    """The resources without links to what is gone, deleted behind our back or before what depends on it is made anew:
-    a state whose links lead nowhere is one that the Pulumi CLI refuses."""
-    known = {row.urn for row in resources}
-
-    def pruned(row: Resource) -> Resource:
-        if row.needs <= known:
-            return row
-        return replace(
-            row,
-            parent=row.parent if row.parent in known else "",
-            deleted_with=row.deleted_with if row.deleted_with in known else "",
-            replace_with=tuple(urn for urn in row.replace_with if urn in known),
-            dependencies=tuple(urn for urn in row.dependencies if urn in known),
-            property_dependencies={
-                name: tuple(urn for urn in urns if urn in known) for name, urns in row.property_dependencies.items()
-            },
-        )
-
-    return [pruned(row) for row in resources]
+def _users(rows: Iterable[Resource]) -> dict[str, list[str]]:
+    """URN → URNs of what depends on it through a property, or goes with it: deleted, or replaced."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        sources = {row.deleted_with, *row.replace_with}.union(*row.property_dependencies.values()) - {""}
+        for urn in () if row.delete else sources:
+            found.setdefault(urn, []).append(row.urn)
+    return found
 
 
-def in_order(resources: list[Resource]) -> list[Resource]:
-    """The resources, each after what it needs, otherwise in the order given. A stable topological sort."""
-    first: dict[str, Resource] = {}
-    for row in resources:
-        first.setdefault(row.urn, row)
-    placed: set[int] = set()
-    ordered: list[Resource] = []
-    for row in resources:
-        stack = [(row, False)]
-        while stack:
-            one, expanded = stack.pop()
-            if expanded:
-                ordered.append(one)
-            elif id(one) not in placed:
-                placed.add(id(one))
-                stack.append((one, True))
-                needed = (first[urn] for urn in sorted(one.needs, reverse=True) if urn in first)
-                stack.extend((other, False) for other in needed if id(other) not in placed)
-    return ordered
+class _Order:
+    """Which indexes may begin, once those that they wait for are done. Takes as long as there are links."""
+
+    def __init__(self, resources: list[Resource], after: Callable[[Resource], Iterable[int]]) -> None:
+        self._waiting = {index: set(after(row)) - {index} for index, row in enumerate(resources)}
+        self._followers: dict[int, list[int]] = {}
+        for index, needed in self._waiting.items():
+            for other in needed:
+                self._followers.setdefault(other, []).append(index)
+        self._ready = deque(index for index, needed in self._waiting.items() if not needed)
+        self._circular = sorted(self._waiting, key=lambda index: (resources[index].delete, index))
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def next(self, *, stuck: bool) -> int | None:
+        """An index that may begin now. stuck: nothing is under way, so that what still waits does so in a circle: an
+        old copy bears the URN of its successor, on which others depend now. It goes first."""
+        if not self._ready and stuck:
+            while self._circular[-1] not in self._waiting:
+                self._circular.pop()
+            self._ready.append(self._circular.pop())
+        if not self._ready:
+            return None
+        index = self._ready.popleft()
+        del self._waiting[index]
+        return index
+
+    def done(self, index: int) -> None:
+        """What waited for it, and for nothing else, may begin."""
+        for follower in self._followers.get(index, ()):
+            if follower in self._waiting:
+                self._waiting[follower].discard(index)
+                if not self._waiting[follower]:
+                    self._ready.append(follower)
 
 
 def in_parallel(
@@ -227,27 +243,18 @@ def in_parallel(
 
     The first error stops what has not begun; what is under way ends; then the error is raised.
     """
-    waiting = {index: set(after(row)) - {index} for index, row in enumerate(resources)}
+    order = _Order(resources, after)
     running: dict[Future[None], int] = {}
     error: BaseException | None = None
     with ThreadPoolExecutor(threads) as pool:
-        while waiting or running:
-            if error is None:
-                for index in [index for index, needed in waiting.items() if not needed]:
-                    del waiting[index]
-                    running[pool.submit(work, resources[index])] = index
-            if not running:
-                if error is not None:
+        while running or (order and error is None):
+            while order and error is None and len(running) < threads:
+                index = order.next(stuck=not running)
+                if index is None:
                     break
-                # A circle: an old copy bears the URN of its successor, on which others depend now. It goes first.
-                index = max(waiting, key=lambda one: (resources[one].delete, one))
-                waiting[index].clear()
-                continue
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                index = running.pop(future)
+                running[pool.submit(work, resources[index])] = index
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
                 error = error or future.exception()
-                for needed in waiting.values():
-                    needed.discard(index)
+                order.done(running.pop(future))
     if error is not None:
         raise error

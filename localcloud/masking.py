@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterable
 from typing import Any, TextIO
 
-from localcloud.values import Secret, reveal, walk
+from localcloud.values import UNKNOWN, Secret, reveal, transform, walk
 
 MASK = "[secret]"
 SHORTEST = 4  # characters: to hide shorter texts would hide half of every line
@@ -65,3 +65,8 @@ class Masked:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def masked(value: Any) -> Any:
+    """The value with each secret as Pulumi prints it, and unknown ones as null."""
+    return transform(value, lambda leaf: "[secret]" if isinstance(leaf, Secret) else None if leaf is UNKNOWN else leaf)

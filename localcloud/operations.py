@@ -265,7 +265,7 @@ def _refresh(this: _Run) -> None:
         if not _untold(row):
             fresh = this.engine.refreshed(row)
             if fresh is not None and not row.delete:
-                this.ledger.old[row.urn] = fresh
+                this.ledger.renew(fresh)
         this.ledger.settle(row.urn)
 
     rows = [row for row in (*this.ledger.old.values(), *this.ledger.condemned) if this.engine.chosen.takes(row)]

@@ -8,11 +8,11 @@ import os
 import runpy
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import FrameType
 from typing import Any, TextIO, cast
-from urllib.parse import unquote, urlsplit
 
 import pulumi
 import pulumi.resource as pulumi_sdk_resource
@@ -33,6 +33,8 @@ from localcloud.values import Secret
 THREADS = 256
 FRAMES = 25  # looked through for the program's own line
 PLACE = "_localcloud_place"
+CONSTRUCTORS = 3  # one in the other: of Resource, CustomResource or ComponentResource, and the class of the resource
+PAUSE = 2e-5  # seconds for each that is waited for: what looks at them all takes a small part of the time
 
 
 class EngineLog:
@@ -80,18 +82,27 @@ def _sources_in_project(project: Project) -> Iterator[None]:
     """Makes the SDK tell the innermost line of the project that declares a resource. By itself it tells none for a
     resource without a class of its own (`pulumi.CustomResource(...)`), and a line of the SDK for a provider."""
     told = pulumi_resource._get_stack_trace
+    places: dict[str, tuple[str, bool]] = {}  # file → its URI, and whether it is the project's
+
+    def place(file: str) -> tuple[str, bool]:
+        if file not in places:
+            path = Path(file).absolute()
+            places[file] = (path.as_uri(), _is_ours(path, project))
+        return places[file]
 
     def trace() -> source_pb2.StackTrace:
-        frames = [(frame.pc.uri, frame.pc.line) for frame in told().frames] or [
-            (Path(step.filename).absolute().as_uri(), step.lineno or 0) for step in reversed(traceback.extract_stack())
-        ]
-        ours = (n for n, (uri, _) in enumerate(frames) if _is_ours(Path(unquote(urlsplit(uri).path)), project))
-        return source_pb2.StackTrace(
-            frames=[
-                source_pb2.StackFrame(pc=source_pb2.SourcePosition(uri=uri, line=line))
-                for uri, line in frames[next(ours, 0) :]
-            ]
-        )
+        frames, beyond, constructors = [], 0, 0
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            frames.append((frame.f_code.co_filename, frame.f_lineno))
+            constructors += frame.f_code.co_name == "__init__"
+            if constructors == CONSTRUCTORS and not beyond:
+                beyond = len(frames)  # where the class was called
+            frame = frame.f_back
+        frames = frames[beyond:] or frames
+        file, line = next(((file, line) for file, line in frames if place(file)[1]), frames[0])
+        position = source_pb2.SourcePosition(uri=place(file)[0], line=line)
+        return source_pb2.StackTrace(frames=[source_pb2.StackFrame(pc=position)])
 
     pulumi_resource._get_stack_trace = trace
     try:
@@ -110,6 +121,28 @@ def _aliases_as_they_are() -> Iterator[None]:
         yield
     finally:
         setattr(pulumi_sdk_resource, "collapse_alias_to_urn", told)  # noqa: B010 - an import there
+
+
+class _Asyncio:
+    """asyncio for the SDK's wait for all outputs, which looks at every output each time that one is done: a square of
+    their number. This one looks at them all a few times a second."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    @staticmethod
+    async def wait(tasks: Collection[asyncio.Future[Any]], **_: Any) -> tuple[set[Any], set[Any]]:
+        """Those that are done, none perhaps, and the others."""
+        return await asyncio.wait(tasks, timeout=0.01 + PAUSE * len(tasks), return_when=asyncio.FIRST_EXCEPTION)
+
+
+@contextlib.contextmanager
+def _outputs_together() -> Iterator[None]:
+    setattr(pulumi_stack, "asyncio", _Asyncio())  # noqa: B010 - an import there
+    try:
+        yield
+    finally:
+        setattr(pulumi_stack, "asyncio", asyncio)  # noqa: B010 - an import there
 
 
 @contextlib.contextmanager
@@ -188,7 +221,13 @@ def run(monitor: Monitor, log: Callable[[str, str], None], arguments: Sequence[s
     sys.path.insert(0, str(project.main))
     sys.argv = [str(project.main), *arguments]
     try:
-        with _prints_aside(project), _sources_in_project(project), _places_of_applies(project), _aliases_as_they_are():
+        with (
+            _prints_aside(project),
+            _sources_in_project(project),
+            _places_of_applies(project),
+            _aliases_as_they_are(),
+            _outputs_together(),
+        ):
             _run_in_loop(monitor)
     finally:
         os.chdir(before[0])

@@ -55,16 +55,12 @@ class Providers:
         self._ledger = ledger
         built_in: dict[str, ProviderFactory] = {
             "pulumi": lambda _inputs: cast("Provider", References(project)),
-            dynamic.PACKAGE: lambda _inputs: dynamic.Dynamic(project, self._rows),
+            dynamic.PACKAGE: lambda _inputs: dynamic.Dynamic(project, ledger.rows),
         }
         self._factories = built_in | dict(factories)
         self._project = project
         self._made: dict[str, Provider] = {}
         self._lock = threading.RLock()
-
-    def _rows(self) -> list[Resource]:
-        ledger = self._ledger
-        return [*ledger.new.values(), *ledger.old.values(), *ledger.condemned]
 
     def configure(self, reference: str, inputs: Properties) -> Provider:
         package = reference.split("::")[2].rpartition("$")[2].removeprefix(PROVIDER_PREFIX)

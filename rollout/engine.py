@@ -19,6 +19,7 @@ from typing import IO, Any
 
 from localcloud import project
 from localcloud.errors import LocalcloudError
+from localcloud.state import StateFile
 from rollout import branches, worktree
 from rollout.errors import RolloutError
 from rollout.plans import RELEASE_KEY
@@ -136,10 +137,7 @@ class Engine:
         if self.dialect.state:
             return self._run([*self.dialect.state], "State")
         try:
-            file = project.load(self.directory, self.stack, self.settings, paths=True).state_file
-            return file.read_bytes()
-        except FileNotFoundError:
-            return b""
+            return StateFile(project.load(self.directory, self.stack, self.settings, paths=True).state_file).content()
         except (LocalcloudError, OSError) as error:
             raise RolloutError(f"The state of {self.stack} cannot be read: {error}") from error
 

@@ -216,7 +216,7 @@ def _seen(world: World) -> dict[str, Any]:
         "condemned": [row.urn for row in state.resources if row.delete],
         "strangers": sorted(map(str, listed ^ set(held))),
         "kept": sorted(line.partition("(")[2].partition(")")[0] or line.partition(":")[0] for line in kept),
-        "drafts": sorted(path.name for path in world.files.glob(".*.json.*")),
+        "drafts": sorted(path.name for glob in (".*.json.*", "*.journal") for path in world.files.glob(glob)),
     }
 
 
@@ -282,9 +282,9 @@ TITLE = """# Killed at every step
 
 Made by `make crash-matrix` (tests/crash): the engine is killed (SIGKILL to its own process) at the boundaries of `up`,
 `refresh` and `destroy` of the full local stack: before and after each call of the provider, after each API call of it
-that changes something, before and after each save of the state. Steps are taken one at a time, so that a boundary is
-one state of the world; boundaries between which neither the state nor the emulator changes leave one world, and share
-one trial.
+that changes something, before and after each line of the journal, and before, in and after each save of the state.
+Steps are taken one at a time, so that a boundary is one state of the world; boundaries between which neither the state
+nor the emulator changes leave one world, and share one trial.
 
 After a kill the same command runs once more, in a new process. Well means: it ends well; the state lists what a run
 without a kill lists, with nothing unfinished; the emulator holds exactly what the state lists, by its own lists, and

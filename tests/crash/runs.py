@@ -21,9 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from localcloud import operations, secrets
+from localcloud import journal, operations, secrets
 from localcloud.aws.calls import is_change
 from localcloud.aws.provider import Provider
+from localcloud.files import write_private
 from localcloud.ledger import Ledger
 from localcloud.project import Project, load
 from localcloud.state import StateFile
@@ -31,6 +32,10 @@ from tests.crash import copies
 
 ROOT = Path(__file__).parents[2]
 RELEASE = "sha256:" + "0" * 64
+TIMELY = (
+    b'{"version": ',
+    b'{"saved": ',
+)  # lines that differ with the time of writing: first ones, and digests of files
 VERBS = ("create", "read", "update", "delete", "find")
 
 
@@ -72,7 +77,7 @@ class Book:
     def __init__(self, path: Path, files: Path, die_at: str | int | None, digests: bool) -> None:
         self._path, self._state, self._die_at, self._with_digests = path, files / "local.json", die_at, digests
         self._seen: Counter[str] = Counter()
-        self._digests: dict[tuple[int, int], str] = {}
+        self._digests: dict[tuple[tuple[int, int, int], ...], str] = {}
         self.changes = 0
         self.doing = "between steps"
 
@@ -94,17 +99,13 @@ class Book:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def _digest(self) -> str:
-        """Of all that the state says but for the time of its writing."""
-        try:
-            found = self._state.stat()
-        except FileNotFoundError:
-            return "none"
-        key = (found.st_ino, found.st_mtime_ns)
+        """Of all that the state and its journal say but for the time of its writing."""
+        files = [file for file in (self._state, journal.beside(self._state)) if file.exists()]
+        key = tuple((found.st_ino, found.st_mtime_ns, found.st_size) for found in map(Path.stat, files))
         if key not in self._digests:
-            lines = self._state.read_bytes().splitlines()
-            self._digests = {
-                key: hashlib.sha256(b"".join(line for line in lines if b'"time": ' not in line)).hexdigest()
-            }
+            lines = [line for file in files for line in file.read_bytes().splitlines()]
+            said = [line for line in lines if not line.startswith(TIMELY)]
+            self._digests = {key: hashlib.sha256(b"\n".join(said)).hexdigest()}
         return self._digests[key]
 
 
@@ -142,9 +143,16 @@ for _verb in VERBS:
 
 
 def _watch(book: Book) -> None:
-    """Boundaries around each save; and what is being done, which the ledger is told."""
+    """Boundaries around each line of the journal and each save; and what is being done, which the ledger is told."""
     Watched.book = book
-    save, begin, end = StateFile.save, Ledger.begin, Ledger.end
+    append, save, begin, end = StateFile.append, StateFile.save, Ledger.begin, Ledger.end
+
+    def appending(self: StateFile, entries: Any) -> bool:
+        book.boundary("before a line")
+        if not append(self, entries):
+            return False  # a save follows in its stead
+        book.boundary("after a line")
+        return True
 
     def saving(self: StateFile, snapshot: Any) -> None:
         book.boundary("before a save")
@@ -159,7 +167,17 @@ def _watch(book: Book) -> None:
         end(self, key, **rest)
         book.doing = "between steps"
 
-    StateFile.save = saving  # type: ignore[method-assign] # in this process alone
+    def within(function: Callable[..., None], place: str) -> Callable[..., None]:
+        def work(*arguments: Any) -> None:
+            function(*arguments)
+            book.boundary(place)
+
+        return work
+
+    journal._mark = within(journal._mark, "in a save, after the mark")
+    journal.write_private = within(write_private, "in a save, before the journal goes")  # type: ignore[attr-defined] # an import there
+    StateFile.append = appending  # type: ignore[method-assign] # in this process alone
+    StateFile.save = saving  # type: ignore[method-assign] # likewise
     Ledger.begin, Ledger.end = beginning, ending  # type: ignore[method-assign] # likewise
 
 

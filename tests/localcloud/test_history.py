@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from localcloud import history, state
+from localcloud import history, journal
 from localcloud.__main__ import main
 from localcloud.errors import LocalcloudError
 from localcloud.files import write_private
@@ -144,17 +144,21 @@ def test_a_state_that_lacks_what_it_names_is_not_imported(
 def test_a_disk_that_is_full_at_any_save_ends_in_a_sentence_and_the_next_run_goes_on(
     world: World, monkeypatch: pytest.MonkeyPatch, full_after: int
 ) -> None:
-    saves = [0]
+    writes = [0]
 
-    def write(path: Path, data: bytes) -> None:
-        saves[0] += 1
-        if saves[0] > full_after:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        write_private(path, data)
+    def limited(write: Callable[..., None]) -> Callable[..., None]:
+        def one(*arguments: Any) -> None:
+            writes[0] += 1
+            if writes[0] > full_after:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            write(*arguments)
+
+        return one
 
     with monkeypatch.context() as patch:
-        patch.setattr(state, "write_private", write)
-        if full_after < 5:  # two resources, two saves each, and one at the end
+        patch.setattr(journal, "write_private", limited(write_private))
+        patch.setattr(journal.Writer, "append", limited(journal.Writer.append))
+        if full_after < 5:  # two resources, two writes each, and one at the end
             with pytest.raises(LocalcloudError, match="No space left on device"):
                 world.up()
         else:

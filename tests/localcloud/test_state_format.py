@@ -236,7 +236,7 @@ def test_a_run_leaves_a_state_that_pulumi_takes(world: World) -> None:
 def test_every_state_on_the_way_of_a_run_is_one_that_pulumi_takes(world: World) -> None:
     path = world.project().state_file
     seen: list[Document] = []
-    world.cloud.before = lambda _verb, _name: seen.append(json.loads(path.read_text(encoding="utf-8")))
+    world.cloud.before = lambda _verb, _name: seen.append(json.loads(StateFile(path).content()))
     world.up(PROGRAM.replace("VALUE", "'1'"))
     world.up(PROGRAM.replace("VALUE", "'2'"))
     assert {row["type"] for one in seen for row in one["deployment"].get("pending_operations", [])} >= {"creating"}
