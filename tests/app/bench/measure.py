@@ -51,7 +51,9 @@ def published() -> Iterator[dict[str, str]]:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(s3.get_object(Bucket="models", Key=item["Key"])["Body"].read())
         program = [sys.executable, "-m", "tests.app.bench.sink", str(folder)]
-        sink = subprocess.Popen(program, cwd=processes.ROOT, stdout=subprocess.PIPE, text=True)
+        sink = subprocess.Popen(
+            program, cwd=processes.ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
         try:
             assert sink.stdout is not None
             address = sink.stdout.readline().strip()

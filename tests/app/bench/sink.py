@@ -7,6 +7,7 @@ FOLDER holds what there is, as BUCKET/KEY. GET /written answers how many lines w
 
 from __future__ import annotations
 
+import os
 import sys
 from hashlib import md5
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -55,6 +56,7 @@ class Sink(BaseHTTPRequestHandler):
 
 if __name__ == "__main__":
     Sink.folder = Path(sys.argv[1])
+    os.nice(19)  # a real one would not be on these cores
     server = ThreadingHTTPServer(("127.0.0.1", 0), Sink)
     sys.stdout.write(f"http://127.0.0.1:{server.server_port}\n")
     sys.stdout.flush()
