@@ -55,10 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except Exception as error:  # noqa: BLE001 - a fault of our own: its traceback could show a secret
         place = traceback.extract_tb(error.__traceback__)[-1]
-        text = mask(f"{type(error).__name__}: {error}")
-        _say(
-            f"error: localcloud itself failed at {Path(place.filename).name}:{place.lineno}: {text}. Please report it."
-        )
+        where, text = f"{Path(place.filename).name}:{place.lineno}", mask(f"{type(error).__name__}: {error}")
+        _say(f"error: localcloud itself failed at {where}: {text}. Please report it.")
         return 1
 
 
@@ -124,8 +122,7 @@ def _packs(options: argparse.Namespace) -> list[tuple[Path, Mapping[str, Any]]]:
     packs = getattr(options, "policy_pack", [])
     if files and len(files) != len(packs):
         raise LocalcloudError(
-            f"There are {len(files)} --policy-pack-config for {len(packs)} --policy-pack: give one for each, in their "
-            "order."
+            f"There are {len(files)} --policy-pack-config for {len(packs)} --policy-pack: one for each, in order."
         )
     if files:
         from localcloud import pack_configuration  # noqa: PLC0415 - JSON schemas load only where there is a pack

@@ -297,6 +297,11 @@ def _left(accounts: Sequence[Account], found: Map, inside: Sequence[str]) -> Ite
             "groundwork:kubernetes to false."
         )
         yield "# gh variable set RUNNER --body LABEL"
+    yield from _said(
+        "The nightly load test asks the service with a token of its own job. Where the service believes another "
+        "issuer than GitHub, name the address at which that trades tokens (RFC 8693)."
+    )
+    yield "# gh variable set TOKEN_URL --body https://..."
     yield "# The first deployment, of what no pull request showed. docs/runbook.md says what to do if it fails."
     yield f'gh workflow run deploy.yml --ref {found.rows[0].branch} --raw-field unreviewed="First deployment"'
 

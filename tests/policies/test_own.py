@@ -58,6 +58,7 @@ HOSTILE: list[Any] = [
 ]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("each", all_rules(), ids=lambda each: each.id)
 def test_a_rule_judges_inputs_of_any_form_without_raising(each: Rule) -> None:
     names = {match for types in each.types for match in re.findall(r"[A-Za-z]+", types)}

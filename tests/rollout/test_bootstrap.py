@@ -66,7 +66,7 @@ def test_every_variable_that_a_workflow_reads_is_set_and_no_other() -> None:
     read = {name for text in texts for name in re.findall(r"\bvars\.([A-Z_]+)", text)}
     assert read == set(re.findall(r"gh variable set ([A-Z_]+)", printed()))
     tabled = {name for of in (PLAN_VARIABLES, APPLY_VARIABLES) for row in of.values() for name in row}
-    assert read == tabled | set(STATE) | {"RUNNER"}
+    assert read == tabled | set(STATE) | {"RUNNER", "TOKEN_URL"}
 
 
 def test_no_secret_is_set_but_variables_alone() -> None:

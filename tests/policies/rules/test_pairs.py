@@ -63,6 +63,7 @@ def statuses(rule: Rule, graph: Graph) -> set[str]:
     return {verdict.status for row in graph.of_type(*rule.types) for verdict in rule.judge(row, graph)}
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("rule", "kind", "graph"), CASES)
 def test_a_rule_tells_sound_from_unsound(rule: Rule, kind: str, graph: list[dict[str, Any]]) -> None:
     found = graph_of(graph)
@@ -71,6 +72,7 @@ def test_a_rule_tells_sound_from_unsound(rule: Rule, kind: str, graph: list[dict
     assert statuses(rule, found) == expected
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("rule", all_rules(), ids=lambda rule: rule.id)
 def test_a_rule_has_pairs_and_says_all_that_an_auditor_asks(rule: Rule) -> None:
     pairs = PAIRS.get(rule.id, {})
