@@ -30,11 +30,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def left_out(items: list[pytest.Item], seed: object) -> set[pytest.Item]:
-    """The cases of tests marked `sampled` that this seed leaves out: the same in each process of a run."""
+    """The cases of tests marked `sampled`, and the tests of files marked `drawn`, that this seed leaves out.
+
+    They are the same in each process of a run.
+    """
     cases: dict[tuple[str, int], list[pytest.Item]] = defaultdict(list)
     for item in items:
         if mark := item.get_closest_marker("sampled"):
             cases[item.nodeid.partition("[")[0], mark.args[0]].append(item)
+        elif (mark := item.get_closest_marker("drawn")) and item.get_closest_marker("slow"):
+            cases[item.nodeid.partition("::")[0], mark.args[0]].append(item)
     left: set[pytest.Item] = set()
     for (test, of), found in cases.items():
         found.sort(key=lambda item: item.nodeid)

@@ -54,6 +54,8 @@ BACKEND = '''
 """A build backend that is small enough for a test: editable, and nothing else."""
 import pathlib, zipfile
 
+pytestmark = pytest.mark.drawn(3)
+
 def build_editable(wheel_directory, config_settings=None, metadata_directory=None):
     name = "sample-1.0-py3-none-any.whl"
     with zipfile.ZipFile(pathlib.Path(wheel_directory) / name, "w") as archive:

@@ -10,12 +10,11 @@ from tests.conftest import left_out
 class Case:
     """What `left_out` asks of an item."""
 
-    def __init__(self, test: str, number: int, of: int | None) -> None:
-        self.nodeid, self._of = f"{test}[{number}]", of
+    def __init__(self, test: str, number: int, of: int | None, *marks: str) -> None:
+        self.nodeid, self._of, self._marks = f"{test}[{number}]", of, marks or ("sampled",)
 
     def get_closest_marker(self, name: str) -> pytest.Mark | None:
-        assert name == "sampled"
-        return pytest.Mark("sampled", (self._of,), {}, _ispytest=True) if self._of else None
+        return pytest.Mark(name, (self._of,), {}, _ispytest=True) if self._of and name in self._marks else None
 
 
 def kept(cases: list[Case], seed: int) -> set[str]:
@@ -48,3 +47,11 @@ def test_each_test_has_cases_of_its_own_and_one_at_least() -> None:
 def test_what_is_not_sampled_is_taken_whole() -> None:
     whole = [Case("test_c", number, None) for number in range(9)]
     assert kept(whole, 1) == {case.nodeid for case in whole}
+
+
+def test_of_a_costly_file_a_part_of_the_slow_tests_is_taken_and_all_the_others() -> None:
+    slow = [Case(f"test_file.py::test_{name}", 0, 2, "drawn", "slow") for name in "abcdef"]
+    fast = [Case("test_file.py::test_fast", 0, 2, "drawn")]
+    drawn = kept(slow + fast, 1)
+    assert len(drawn) == 4
+    assert "test_file.py::test_fast[0]" in drawn

@@ -84,6 +84,7 @@ def url() -> Iterator[str]:
         yield found
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_a_training_that_is_killed_goes_on_to_the_model_it_would_have_made(

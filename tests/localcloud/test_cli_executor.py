@@ -156,6 +156,7 @@ def planned(stack: str) -> dict[str, Any]:
     return plan
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("stack", STACKS)
 def test_the_clis_executor_runs_the_program_and_finds_what_the_plan_finds(stack: str, tmp_path: Path) -> None:
     code, host, log = execute(load(ROOT, stack), tmp_path if stack == "prod" else None)

@@ -653,6 +653,8 @@ REMOTE = """
 import pulumi
 import pulumi_aws as aws
 
+pytestmark = pytest.mark.drawn(2)
+
 class Group(pulumi.ComponentResource):
     def __init__(self, name, opts=None):
         super().__init__("pack:index:Group", name, {"bucket": None, "names": None}, opts, remote=True)

@@ -24,7 +24,7 @@ from localcloud.emulator import Emulator
 from localcloud.processes import Command, ProcessError, Task
 from tests.localcloud.emulated import REGION, client, role, running, trust
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.drawn(2)]
 
 SERVER = """
 import json, os, sys

@@ -365,6 +365,7 @@ def test_the_sdk_takes_the_outputs_for_its_own_types(token: str) -> None:
     _deserializes(token)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.slow
 @pytest.mark.parametrize("package", ["aws", "gcp", "azure-native"])
 def test_the_sdk_takes_the_outputs_of_each_of_its_types(package: str) -> None:

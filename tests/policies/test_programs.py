@@ -145,6 +145,8 @@ import json
 
 import pulumi_aws as aws
 
+pytestmark = pytest.mark.drawn(2)
+
 STATEMENT = {"Action": "s3:GetObject", "Resource": "arn:aws:s3:::data-of-the-shop/*"}
 CLOSED = {"Effect": "Deny", "Principal": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
 OPEN = {"Effect": "Allow", "Principal": "*"}

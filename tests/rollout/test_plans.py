@@ -230,8 +230,8 @@ def test_the_digest_does_not_change_with_lines_made_up_values_or_the_order_of_ro
 
 @pytest.mark.slow
 def test_the_real_plan_has_one_digest_whatever_release_it_pins() -> None:
-    first = evaluated_once("dev")
-    command = [sys.executable, "-m", "localcloud", "plan", "-C", str(ROOT), "-s", "dev", "--json"]
+    first = evaluated_once("local")
+    command = [sys.executable, "-m", "localcloud", "plan", "-C", str(ROOT), "-s", "local", "--json"]
     command += ["-c", f"groundwork:release={OTHER}"]
     second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     assert first.returncode == second.returncode == 0, first.stderr + second.stderr

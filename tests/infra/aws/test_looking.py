@@ -124,6 +124,7 @@ def read(row: Any) -> list[tuple[str, str]]:
     return [(action, of.get(action, arn)) for action in READS[kind].split()]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.slow
 @pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
 def test_who_plans_and_who_deploys_may_read_every_resource_of_an_environment(environment: str) -> None:
