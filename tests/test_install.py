@@ -24,6 +24,7 @@ import uv
 
 import install
 
+pytestmark = pytest.mark.drawn(3)
 ROOT = Path(__file__).parent.parent
 OLD_PYTHON = next((Path.home() / ".pyenv/versions").glob("3.8.*/bin/python"), None) or shutil.which("python3.8")
 
@@ -53,8 +54,6 @@ def wheel(folder: Path, name: str, files: dict[str, bytes], script: bool = False
 BACKEND = '''
 """A build backend that is small enough for a test: editable, and nothing else."""
 import pathlib, zipfile
-
-pytestmark = pytest.mark.drawn(3)
 
 def build_editable(wheel_directory, config_settings=None, metadata_directory=None):
     name = "sample-1.0-py3-none-any.whl"

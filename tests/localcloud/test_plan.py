@@ -22,6 +22,7 @@ from localcloud.errors import LocalcloudError
 from localcloud.secrets import Passphrase, new_salt
 from tests.localcloud import planning
 
+pytestmark = pytest.mark.drawn(2)
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "localcloud" / "plan.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = Draft202012Validator(SCHEMA)
@@ -652,8 +653,6 @@ def test_an_error_where_only_the_sdk_runs_is_told_with_the_programs_line(
 REMOTE = """
 import pulumi
 import pulumi_aws as aws
-
-pytestmark = pytest.mark.drawn(2)
 
 class Group(pulumi.ComponentResource):
     def __init__(self, name, opts=None):

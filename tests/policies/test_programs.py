@@ -23,6 +23,7 @@ from policies.report import sarif
 from tests.localcloud import emulated
 from tests.policies.samples import TODAY, waivers
 
+pytestmark = pytest.mark.drawn(2)
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(__file__).parent / "programs"
 PACK = ROOT / "policies" / "pack"
@@ -144,8 +145,6 @@ UPDATE = """
 import json
 
 import pulumi_aws as aws
-
-pytestmark = pytest.mark.drawn(2)
 
 STATEMENT = {"Action": "s3:GetObject", "Resource": "arn:aws:s3:::data-of-the-shop/*"}
 CLOSED = {"Effect": "Deny", "Principal": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
