@@ -24,7 +24,7 @@ import uv
 
 import install
 
-pytestmark = pytest.mark.drawn(3)
+pytestmark = pytest.mark.drawn(4)
 ROOT = Path(__file__).parent.parent
 OLD_PYTHON = next((Path.home() / ".pyenv/versions").glob("3.8.*/bin/python"), None) or shutil.which("python3.8")
 

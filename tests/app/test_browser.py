@@ -20,7 +20,7 @@ from tests.app.browser import Browser, Page, find
 from tests.app.processes import ROOT, Running, environment, moto_server, run, s3, wait_until_ready
 
 pytestmark = [
-    pytest.mark.drawn(2),
+    pytest.mark.drawn(4),
     pytest.mark.slow,
     pytest.mark.xdist_group("browser"),  # one service and one browser for all
     pytest.mark.skipif(find() is None, reason="no Chromium is installed: the pages were not seen in a browser"),

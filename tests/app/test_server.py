@@ -23,7 +23,7 @@ from waitress.adjustments import Adjustments
 from app.server import _Parser
 from tests.app.processes import ROOT, Running, environment, moto_server, run, wait_until_ready
 
-pytestmark = [pytest.mark.slow, pytest.mark.drawn(3)]
+pytestmark = [pytest.mark.slow, pytest.mark.drawn(4)]
 HEAD = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 
 

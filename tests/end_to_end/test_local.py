@@ -145,6 +145,7 @@ def test_a_call_in_clear_and_a_certificate_that_nobody_vouches_for_are_refused(f
     assert isinstance(caught.value.reason, ssl.SSLCertVerificationError)
 
 
+@pytest.mark.drawn(3)
 def test_kills_in_a_row_leave_what_the_next_run_completes(first: str, checkout: Checkout) -> None:
     """Each at a random moment of a run that has something to do: the emulator begins empty."""
     chance = random.Random(int(os.environ.get("KILL_SEED", "20261121")))
@@ -160,6 +161,7 @@ def test_kills_in_a_row_leave_what_the_next_run_completes(first: str, checkout: 
     assert holds(checkout) == listed(checkout)
 
 
+@pytest.mark.drawn(3)
 def test_kills_of_both_leave_what_the_next_run_rebuilds_and_it_says_so(first: str, checkout: Checkout) -> None:
     chance = random.Random(7)
     process = checkout.script("up")
@@ -174,6 +176,7 @@ def test_kills_of_both_leave_what_the_next_run_rebuilds_and_it_says_so(first: st
     assert holds(checkout) == listed(checkout)
 
 
+@pytest.mark.drawn(3)
 def test_an_interrupt_is_answered_with_a_sentence_and_the_next_run_goes_on(first: str, checkout: Checkout) -> None:
     os.kill(checkout.emulator().pid, signal.SIGKILL)
     log = checkout.files / "up.log"
@@ -235,6 +238,7 @@ def test_one_identity_forgets_a_person_in_lake_and_labels_and_others_may_not(fir
     assert again["record"] is None
 
 
+@pytest.mark.drawn(3)
 def test_a_service_that_died_is_started_again(first: str, checkout: Checkout) -> None:
     record = json.loads((checkout.files / "processes/groundwork-local-predict.json").read_text())
     os.kill(record["pid"], signal.SIGKILL)
@@ -243,6 +247,7 @@ def test_a_service_that_died_is_started_again(first: str, checkout: Checkout) ->
     assert "0 to change" in done.stdout
 
 
+@pytest.mark.drawn(3)
 def test_your_own_table_makes_another_model(first: str, checkout: Checkout) -> None:
     rows = "".join(f"{60 + n % 20},{2 * (60 + n % 20) + n % 3}\n" for n in range(500))
     (checkout.root / "people.csv").write_text("height,weight\n" + rows)

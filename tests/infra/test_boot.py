@@ -19,7 +19,7 @@ import pytest
 
 from tests.infra.boot.metadata import NAME, REGISTRY, Metadata, serving
 
-pytestmark = [pytest.mark.slow, pytest.mark.drawn(3)]
+pytestmark = [pytest.mark.slow, pytest.mark.drawn(5)]
 HERE = Path(__file__).parent
 SCRIPT = HERE.parents[1] / "infra/boot/train.sh"
 CLOUDS = ("aws", "gcp", "azure")

@@ -14,7 +14,7 @@ import pytest
 from infra.github import ISSUER, Repository
 from tests.infra import oidc
 
-pytestmark = pytest.mark.drawn(2)
+pytestmark = pytest.mark.drawn(4)
 
 ROOT = Path(__file__).parents[2]
 CLOUDS: dict[str, Callable[[list[oidc.Row]], dict[str, oidc.Takes]]] = {

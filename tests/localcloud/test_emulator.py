@@ -24,7 +24,7 @@ from localcloud.emulator import EmulatorError
 from localcloud.errors import LocalcloudError
 from tests.localcloud.emulated import client, running
 
-pytestmark = [pytest.mark.slow, pytest.mark.drawn(2)]
+pytestmark = [pytest.mark.slow, pytest.mark.drawn(4)]
 
 
 @pytest.fixture(scope="module")

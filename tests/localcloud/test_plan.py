@@ -22,7 +22,7 @@ from localcloud.errors import LocalcloudError
 from localcloud.secrets import Passphrase, new_salt
 from tests.localcloud import planning
 
-pytestmark = pytest.mark.drawn(2)
+pytestmark = pytest.mark.drawn(4)
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "localcloud" / "plan.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = Draft202012Validator(SCHEMA)

@@ -23,7 +23,7 @@ from policies.report import sarif
 from tests.localcloud import emulated
 from tests.policies.samples import TODAY, waivers
 
-pytestmark = pytest.mark.drawn(2)
+pytestmark = pytest.mark.drawn(4)
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(__file__).parent / "programs"
 PACK = ROOT / "policies" / "pack"

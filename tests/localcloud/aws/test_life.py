@@ -36,7 +36,7 @@ def read(bench: Bench, name: str, made: str, inputs: dict[str, Any]) -> tuple[di
     return found
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_resource_reads_back_as_it_was_declared(bench: Bench, name: str) -> None:
     inputs = bench.inputs(name)
@@ -49,7 +49,7 @@ def test_a_resource_reads_back_as_it_was_declared(bench: Bench, name: str) -> No
     assert MARK not in str(outputs)
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize("name", SAMPLES)
 def test_outputs_have_what_the_sdk_declares_and_nothing_else(bench: Bench, name: str) -> None:
     made = bench.make(name)
@@ -96,7 +96,7 @@ IMPORTABLE = [
 ]
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize("name", IMPORTABLE)
 def test_an_import_by_the_id_alone_finds_all_that_was_declared(bench: Bench, name: str) -> None:
     kind, inputs = KINDS[SAMPLES[name].token], bench.inputs(name)
@@ -118,7 +118,7 @@ def sdk_class(token: str) -> Any:
     return found
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize("name", [name for name, it in SAMPLES.items() if it.changes])
 def test_each_changed_input_is_updated_in_place_and_back(bench: Bench, name: str) -> None:
     provider, token = bench.provider, SAMPLES[name].token
@@ -136,7 +136,7 @@ def test_each_changed_input_is_updated_in_place_and_back(bench: Bench, name: str
         assert provider.find(token, bench.urn(name), before, frozenset()) == made
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize(("name", "key"), cases("behind"))
 def test_a_change_behind_our_back_is_seen_and_mended(bench: Bench, name: str, key: str) -> None:
     provider, token = bench.provider, SAMPLES[name].token
@@ -150,7 +150,7 @@ def test_a_change_behind_our_back_is_seen_and_mended(bench: Bench, name: str, ke
         assert read(bench, name, made, inputs)[0] == inputs
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize(("name", "key"), cases("lost"))
 def test_what_the_emulator_is_said_to_lose_is_still_lost(bench: Bench, name: str, key: str) -> None:
     value, probe = SAMPLES[name].lost[key]
@@ -161,7 +161,7 @@ def test_what_the_emulator_is_said_to_lose_is_still_lost(bench: Bench, name: str
     assert not same(reported, value), f"the emulator keeps {key} by now: read it back"
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize("name", SAMPLES)
 def test_what_is_deleted_is_gone_and_deleting_it_again_is_no_error(bench: Bench, name: str) -> None:
     provider, token = bench.provider, SAMPLES[name].token
@@ -174,7 +174,7 @@ def test_what_is_deleted_is_gone_and_deleting_it_again_is_no_error(bench: Bench,
     provider.delete(token, made, inputs)
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize("name", [name for name, it in SAMPLES.items() if not KINDS[it.token].recorded])
 def test_of_a_fresh_emulator_everything_is_gone(bench: Bench, name: str) -> None:
     made = bench.make(name)
@@ -184,7 +184,7 @@ def test_of_a_fresh_emulator_everything_is_gone(bench: Bench, name: str) -> None
     bench.provider.delete(SAMPLES[name].token, made, inputs)
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_creation_cut_off_after_any_call_is_found_and_finished(bench: Bench, mortal: Mortal, name: str) -> None:
     token, urn, inputs = SAMPLES[name].token, bench.urn(name), bench.inputs(name)
@@ -208,7 +208,7 @@ def test_a_creation_cut_off_after_any_call_is_found_and_finished(bench: Bench, m
     pytest.fail("more calls than any creation needs")
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize("name", [name for name, it in SAMPLES.items() if it.lacking])
 def test_what_is_only_recorded_is_still_unknown_to_the_emulator(bench: Bench, name: str) -> None:
     lacking = SAMPLES[name].lacking

@@ -21,7 +21,7 @@ GROUP = "aws:ec2/securityGroup:SecurityGroup"
 DATABASE = "aws:rds/instance:Instance"
 ACCOUNT = "azure-native:storage:StorageAccount"
 OPEN = {"protocol": "tcp", "fromPort": 22, "toPort": 22, "cidrBlocks": ["0.0.0.0/0"]}
-pytestmark = [pytest.mark.slow, pytest.mark.drawn(2)]  # most of them scan, which takes seconds
+pytestmark = [pytest.mark.slow, pytest.mark.drawn(4)]  # most of them scan, which takes seconds
 
 
 def stack(*rows: Any, name: str = "dev") -> Graph:

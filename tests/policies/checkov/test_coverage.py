@@ -13,7 +13,7 @@ from policies.graph import parse
 from tests.plans import plans
 from tests.policies.checkov import derive, pairs
 
-pytestmark = [pytest.mark.slow, pytest.mark.drawn(2)]
+pytestmark = [pytest.mark.slow, pytest.mark.drawn(4)]
 SCHEMA = translate.schema()
 
 
