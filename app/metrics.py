@@ -135,7 +135,7 @@ class Metrics:
             counts[_MODEL], counts[_DATA] = int(version.version, 16), int(version.manifest["data"]["version"], 16)
         for at, outcome in enumerate(_LOADS):
             counts[_LOADS_AT + at] = loads[outcome]
-        verdict = served.drift
+        verdict = served.verdict
         accuracy = verdict["accuracy"] if verdict else None
         reals = self._own_reals
         reals[_CHECKED] = verdict["share"] if verdict and verdict["share"] is not None else -1.0

@@ -39,6 +39,12 @@ class Served:
     trouble: str | None = "No model was loaded yet."
     drift: dict[str, Any] | None = None
 
+    @property
+    def verdict(self) -> dict[str, Any] | None:
+        """`drift` if it judged the version that is served: what was found of another one says nothing of this."""
+        judged = self.version is not None and self.drift is not None and self.drift["model"] == self.version.version
+        return self.drift if judged else None
+
 
 class Models:
     """Keeps `served` up to date with `store`. Requests read that one attribute, and hold no lock.

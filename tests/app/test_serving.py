@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from app import documents, jobs, registry, serving, training
+from app.metrics import Metrics
 from app.s3 import S3Store
 from app.serving import Models
 from app.store import StoreError
@@ -158,6 +159,18 @@ def test_a_verdict_on_drift_is_shown_and_a_bad_one_troubles_nobody(
     stores.models.write(serving.VERDICT, b'{"rebuild": "maybe"}')
     models.refresh()
     assert (models.served.drift, models.served.trouble) == (verdict, None)
+
+
+def test_a_verdict_on_another_model_asks_for_no_rebuild_of_this_one(stores: Stores) -> None:
+    models, metrics = Models(stores.models), Metrics(1)
+    stores.publish()
+    models.refresh()
+    assert models.served.version is not None
+    metrics.use(0)
+    verdict = {"model": models.served.version.version, "share": 0.31, "accuracy": None, "rebuild": True}
+    for judged, told in (({}, "drift_rebuild 1.0"), ({"model": "0" * 16}, "drift_rebuild 0.0")):
+        metrics.show(dataclasses.replace(models.served, drift={**verdict, **judged}), models.loads)
+        assert told in metrics.exposition().decode()
 
 
 class Failing(S3Store):
