@@ -5,6 +5,7 @@ request alike; where Moto might still see another operation, the call is `unclea
 """
 
 import re
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -13,7 +14,7 @@ from urllib.parse import parse_qsl
 
 from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.request import Request, determine_request_protocol
-from moto.core.routing import get_service_router
+from moto.core.routing import ServiceOperationRouter, get_service_router
 from werkzeug.exceptions import NotFound
 
 from localcloud.moto_state import Caller
@@ -40,6 +41,18 @@ class Call:
         return self.credential.region
 
 
+_lock = threading.Lock()
+
+
+def router(service: str) -> ServiceOperationRouter:
+    """Moto's router of a service, by botocore's name; its model is read once, whoever else asks meanwhile.
+
+    Raises botocore's UnknownServiceError.
+    """
+    with _lock:
+        return get_service_router(service)
+
+
 def identify(call: Call, scopes: Mapping[str, str]) -> None:
     """Fills in service, operation and parameters. What cannot be found stays empty; `unclear` says why.
 
@@ -49,7 +62,7 @@ def identify(call: Call, scopes: Mapping[str, str]) -> None:
     part = _parsed_part(call)
     request = Request({**call.environ, "wsgi.input": BytesIO(part), "CONTENT_LENGTH": str(len(part))})
     try:
-        operation, uri = get_service_router(call.service).match(request)
+        operation, uri = router(call.service).match(request)
     except (NotFound, NotImplementedError, LookupError, ValueError) as error:
         call.operation = _spoken_name(call.message)
         call.unclear = f"its operation is not found ({type(error).__name__})"

@@ -47,8 +47,10 @@ _HOST = re.compile(
 _WAITING = {("sqs", "ReceiveMessage"), ("lambda", "Invoke"), ("stepfunctions", "StartSyncExecution")}
 _WARM = (
     "s3", "kms", "iam", "sts", "ec2", "ecr", "logs", "ecs", "elbv2", "applicationautoscaling", "cloudwatch", "acm",
-    "autoscaling", "dynamodb", "sqs", "sns", "ssm", "secretsmanager", "events", "stepfunctions",
+    "autoscaling", "dynamodb", "sqs", "sns", "ssm", "secretsmanager", "events", "stepfunctions", "efs", "budgets",
+    "scheduler", "apigatewayv2", "wafv2", "lambda", "route53",
 )  # fmt: skip
+_BOTOCORE = {"applicationautoscaling": "application-autoscaling"}
 
 
 class Gate:
@@ -75,6 +77,7 @@ class Gate:
         """Loads the services that infrastructure uses first, so that their first calls are quick."""
         needs.table()
         for service in _WARM:
+            calls.router(_BOTOCORE.get(service, service))
             app = create_backend_app(service)  # type: ignore[arg-type] # its names are Moto's
             with self._moto.lock:
                 self._moto.app_instances.setdefault(service, app)

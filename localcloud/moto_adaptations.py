@@ -11,13 +11,12 @@ import moto.backends
 import moto.core.responses
 import moto.kms.responses
 from moto.core.utils import method_names_from_class
-from moto.ec2.models.subnets import SubnetBackend
 from moto.iam.access_control import PermissionResult
 from moto.iam.models import IAMBackend
 from moto.s3.models import FakeBucket
 
 from localcloud import iam
-from localcloud.moto_imports import spare_moto_imports
+from localcloud.moto_imports import read_each_model_once, spare_moto_imports
 from localcloud.moto_state import ACCOUNT
 
 
@@ -25,6 +24,9 @@ def adapt_moto() -> None:
     """Puts Moto's own checks out of action, as they ignore conditions and so refuse what AWS allows; and makes
     AWS's 1,500 managed policies in the one partition in use, not in six."""
     spare_moto_imports()
+    read_each_model_once()
+    from moto.ec2.models.subnets import SubnetBackend  # noqa: PLC0415 - it reads models when it is imported
+
     remember_what_moto_searches()
     FakeBucket.get_permission = lambda *_: PermissionResult.NEUTRAL  # type: ignore[method-assign] # Moto's own is replaced
     setattr(moto.kms.responses, "validate_policy", lambda *_: None)  # noqa: B010 - an import, not an export

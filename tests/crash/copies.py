@@ -117,7 +117,10 @@ def _conversation(app: Any, connection: Connection) -> tuple[Path, int] | None:
         if message[0] == "copy":
             ready, told = os.pipe()
             if os.fork() == 0:
+                from moto.moto_api._internal import mock_random  # noqa: PLC0415 - Moto reads its settings when imported
+
                 os.close(ready)
+                mock_random.seed()  # or it would give the ids that its original gives, to other resources
                 return message[1], told
             os.close(told)
             with os.fdopen(ready, "rb") as pipe:

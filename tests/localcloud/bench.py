@@ -94,14 +94,9 @@ def planning(work: Path) -> None:
 
 def replaying(work: Path) -> None:
     """The first and the second `up` of the local stack, and the calls of the first replayed bare."""
-    project, calls = work / "project", work / "calls.pickle"
-    project.mkdir()
-    for name in ("stacks", "infra", "app"):
-        shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in ROOT.glob("Pulumi*.yaml"):
-        shutil.copy(file, project)
-    first = _child(work / "first", "up", str(project), str(calls))
-    bare = _child(work / "bare", "replay", str(calls))
+    turns = [_turn(work / str(number)) for number in range(ROUNDS)]
+    first = min((up for up, _ in turns), key=lambda found: found["seconds"][0])
+    bare = min((replayed for _, replayed in turns), key=lambda found: found["seconds"])
     say(f"{'first up of the local stack':58}{first['seconds'][0]:8.2f} s{first['memory']:8.0f} MiB")
     say(f"{'second up, nothing changed':58}{first['seconds'][1]:8.2f} s")
     say(f"{str(bare['calls']) + ' boto3 calls of the first, replayed bare':58}{bare['seconds']:8.2f} s")
@@ -109,6 +104,17 @@ def replaying(work: Path) -> None:
         f"  first up / bare {first['seconds'][0] / bare['seconds']:.2f}, second / first "
         f"{first['seconds'][1] / first['seconds'][0]:.2f}; answered otherwise in the replay: {bare['otherwise']}\n"
     )
+
+
+def _turn(work: Path) -> tuple[Any, Any]:
+    """Both runs of `up` in a new project, and the replay."""
+    project, calls = work / "project", work / "calls.pickle"
+    project.mkdir(parents=True)
+    for name in ("stacks", "infra", "app"):
+        shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ROOT.glob("Pulumi*.yaml"):
+        shutil.copy(file, project)
+    return _child(work / "first", "up", str(project), str(calls)), _child(work / "bare", "replay", str(calls))
 
 
 def _child(directory: Path, *words: str) -> Any:
