@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import time
 from functools import lru_cache
+from math import trunc
 from typing import NamedTuple
 
 import orjson
@@ -55,24 +56,24 @@ class Answers:
         version = served.version
         if version is None:
             raise RequestError(503, served.trouble or "No model was loaded yet.")
-        heights, unit, many = asked
+        heights, unit, many, shortest, tallest, given = asked
         line = self._line_of(version, unit)
-        least, most = line.of(min(heights)), line.of(max(heights))  # and all others are between them
+        least, most = line.of(shortest), line.of(tallest)  # and all others are between them
         if not (min(least, most) > 0 and max(least, most) <= line.most):
             raise _senseless(asked, version)
         offset, slope = line.offset, line.slope
-        weights = [int(offset + slope * height) / 100 for height in heights]
+        weights = [trunc(offset + slope * height) / 100 for height in heights]
         written = orjson.dumps(weights)
         if unit.inches == 1.0:
-            found = self._write_down(heights, weights, written, version)
+            found = self._write_down(heights, weights, (given or orjson.dumps(heights), written), version)
         else:
             inches, pounds = [height * unit.inches for height in heights], self._line_of(version, UNITS["in"])
-            in_pounds = [int(pounds.offset + pounds.slope * height) / 100 for height in inches]
-            found = self._write_down(inches, in_pounds, orjson.dumps(in_pounds), version)
+            in_pounds = [trunc(pounds.offset + pounds.slope * height) / 100 for height in inches]
+            found = self._write_down(inches, in_pounds, (orjson.dumps(inches), orjson.dumps(in_pounds)), version)
         if not many:
             end = line.inside if line.low <= heights[0] <= line.high else line.outside
             return b'{"id":"%b","weight":%b%b' % (found, written[1:-1], end)
-        if line.low <= min(heights) and max(heights) <= line.high:
+        if line.low <= shortest and tallest <= line.high:
             extrapolated = _all_inside(len(heights))
         else:
             extrapolated = orjson.dumps([not line.low <= height <= line.high for height in heights])
@@ -88,14 +89,16 @@ class Answers:
         self._metrics.told(len(told.rows))
         return b'{"id":"%b","taken":%d}\n' % (told.id.encode(), len(told.rows))
 
-    def _write_down(self, inches: list[float], pounds: list[float], written: bytes, version: Version) -> bytes:
-        """Writes a prediction down and returns its id; `written` is `pounds` as JSON. Whatever goes wrong, it is
+    def _write_down(
+        self, inches: list[float], pounds: list[float], written: tuple[bytes, bytes], version: Version
+    ) -> bytes:
+        """Writes a prediction down, `written` being both as JSON, and returns its id. Whatever goes wrong, it is
         answered."""
         found = _new_id()
         self._metrics.predicted(version.version, len(pounds))
         self._drift.observe(inches, version.model)
         if self.lake is not None:  # records.line of a Prediction, without making one
-            names = (found.encode(), self._now().encode(), orjson.dumps(inches), written, version.version.encode())
+            names = (found.encode(), self._now().encode(), *written, version.version.encode())
             record = b'{"id":"%b","time":"%b","heights":%b,"weights":%b,"model":"%b"}\n' % names
             self.lake.append("predictions", record)
         if self._calls is not None:
@@ -123,7 +126,7 @@ class Answers:
 class _Line(NamedTuple):
     """A version's model in a unit, and how its answers go on: after a weight, and after weights in three parts.
 
-    A weight is rounded to hundredths: int(offset + slope * height) / 100, which is Model.predict in the unit, half a
+    A weight is rounded to hundredths: trunc(offset + slope * height) / 100, which is Model.predict in the unit, half a
     hundredth added to it. That is a quarter of the time of predict and round.
     """
 

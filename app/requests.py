@@ -22,6 +22,7 @@ from app.documents import DocumentError, short
 
 MAX_BODY = 64 * 1024  # bytes; twice what MAX_HEIGHTS take when written with full precision
 MAX_HEIGHTS = 1_000
+MAX_LIST = 24 * MAX_HEIGHTS  # bytes: a number written in full takes 18, its comma one
 TOO_LARGE = f"The body is larger than {MAX_BODY} bytes; send at most {MAX_HEIGHTS} heights."
 PROBLEM = "application/problem+json"
 JSON = "application/json"
@@ -56,11 +57,18 @@ class RequestError(Exception):
 
 
 class Asked(NamedTuple):
-    """What a prediction is asked for: heights in `unit`, and whether as a list (`many`) or as one number."""
+    """What a prediction is asked for: heights in `unit`, and whether as a list (`many`) or as one number.
+
+    `least` and `most` are the smallest and the largest of them. `written` is the list as one line of JSON, as whoever
+    asked wrote it, or empty where they did not.
+    """
 
     heights: list[float]
     unit: Unit
     many: bool
+    least: float
+    most: float
+    written: bytes = b""
 
 
 class Told(NamedTuple):
@@ -126,13 +134,21 @@ def _asked_quickly(body: bytes) -> Asked | None:
     try:  # what is no number cannot be compared with one, and True and False are under any height
         if "height" in found:
             height = found["height"]
-            return Asked([float(height)], unit, False) if unit.low <= height <= unit.high else None
+            return Asked([float(height)], unit, False, height, height) if unit.low <= height <= unit.high else None
         heights = found["heights"]
         if type(heights) is not list or not 0 < len(heights) <= MAX_HEIGHTS:
             return None
-        return Asked(heights, unit, True) if unit.low <= min(heights) <= max(heights) <= unit.high else None
+        least, most = min(heights), max(heights)
+        inside = unit.low <= least <= most <= unit.high
+        return Asked(heights, unit, True, least, most, _list_in(body)) if inside else None
     except (KeyError, TypeError):
         return None
+
+
+def _list_in(body: bytes) -> bytes:
+    """The text of the one list in a body; empty if it has several lines or is longer than numbers have to be."""
+    found = body[body.index(b"[") : body.rindex(b"]") + 1]
+    return b"" if len(found) > MAX_LIST or b"\n" in found or b"\r" in found else found
 
 
 def _asked(body: Any) -> Asked:
@@ -146,9 +162,11 @@ def _asked(body: Any) -> Asked:
     if not isinstance(unit, str) or unit not in UNITS:
         raise RequestError(400, f'unit is {short(unit)}; it must be "in" or "cm".', "unit")
     if "height" in body:
-        return Asked([_height(body["height"], UNITS[unit], "height")], UNITS[unit], False)
-    heights = _list(body["heights"], "heights")
-    return Asked([_height(height, UNITS[unit], f"heights[{i}]") for i, height in enumerate(heights)], UNITS[unit], True)
+        height = _height(body["height"], UNITS[unit], "height")
+        return Asked([height], UNITS[unit], False, height, height)
+    given = _list(body["heights"], "heights")
+    heights = [_height(height, UNITS[unit], f"heights[{index}]") for index, height in enumerate(given)]
+    return Asked(heights, UNITS[unit], True, min(heights), max(heights))
 
 
 def _told(body: Any) -> Told:

@@ -348,9 +348,16 @@ def test_each_prediction_is_a_record_in_the_lake_as_records_spell_it(stores: Sto
     first = ask(client, {"height": 68}).json
     second = ask(client, {"heights": [172.72, 200], "unit": "cm"}).json
     ask(client, {"heights": [68, "x"]})
+    bodies = [
+        b'{"heights": [68.5,\t6.95e1 ]}',
+        b'{"heights": [68.5,\n69.5]}',
+        b'{"heights": [68.5,%b 69.5]}' % (b" " * 60_000),
+    ]
+    spelled = [client.post("/predict", data=body, content_type="application/json").json["id"] for body in bodies]
     lake.stop()
     lines = {line_["id"]: line_ for line_ in lines_of(stores, "predictions")}
-    assert lines.keys() == {first["id"], second["id"]}
+    assert lines.keys() == {first["id"], second["id"], *spelled}
+    assert [lines.pop(each)["heights"] for each in spelled] == [[68.5, 69.5]] * 3
     assert [round(height, 6) for height in lines[second["id"]]["heights"]] == [68.0, round(200 / 2.54, 6)]
     found = lines[first["id"]]
     assert (found["heights"], found["weights"], found["model"]) == ([68.0], [127.0], "a" * 16)

@@ -54,16 +54,29 @@ def carefully(body: bytes) -> Asked | None:
 @example(b'{"height": 18446744073709551616}')
 def test_what_is_read_quickly_is_what_is_read_carefully(body: bytes) -> None:
     quick = requests._asked_quickly(body)
-    assert quick is None or quick == carefully(body)
+    if quick is not None:
+        assert quick._replace(written=b"") == carefully(body)
+        if quick.written:
+            assert json.loads(quick.written) == quick.heights
+            assert len(quick.written.splitlines()) == 1
 
 
 @pytest.mark.parametrize("body", [b'{"height": 68}', b'{"unit":"cm","heights":[170,171.5]}', b' {"height":68.25} \n'])
 def test_usual_bodies_are_read_quickly(body: bytes) -> None:
-    assert requests._asked_quickly(body) == carefully(body) is not None
+    quick = requests._asked_quickly(body)
+    assert quick is not None
+    assert quick._replace(written=b"") == carefully(body)
 
 
-def test_a_quick_look_keeps_what_was_asked() -> None:
-    assert requests._asked_quickly(b'{"heights": [68, 69.5]}') == Asked([68.0, 69.5], UNITS["in"], True)
+def test_a_quick_look_keeps_what_was_asked_and_how_it_was_written() -> None:
+    expected = Asked([68.0, 69.5], UNITS["in"], True, 68.0, 69.5, b"[68, 69.5]")
+    assert requests._asked_quickly(b'{"heights": [68, 69.5]}') == expected
+
+
+@pytest.mark.parametrize("between", [b"\n", b"\r", b"\r\n", b" " * requests.MAX_LIST])
+def test_a_list_that_would_be_no_line_of_the_lake_is_not_kept_as_it_was_written(between: bytes) -> None:
+    quick = requests._asked_quickly(b'{"heights": [68,' + between + b"69.5]}")
+    assert quick == Asked([68.0, 69.5], UNITS["in"], True, 68.0, 69.5)
 
 
 def test_a_forked_worker_gives_ids_of_its_own() -> None:
