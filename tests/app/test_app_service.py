@@ -353,7 +353,8 @@ def test_each_prediction_is_a_record_in_the_lake_as_records_spell_it(stores: Sto
         b'{"heights": [68.5,\n69.5]}',
         b'{"heights": [68.5,%b 69.5]}' % (b" " * 60_000),
     ]
-    spelled = [client.post("/predict", data=body, content_type="application/json").json["id"] for body in bodies]
+    answers = [client.post("/predict", data=body, content_type="application/json") for body in bodies]
+    spelled = [json.loads(answer.data)["id"] for answer in answers]
     lake.stop()
     lines = {line_["id"]: line_ for line_ in lines_of(stores, "predictions")}
     assert lines.keys() == {first["id"], second["id"], *spelled}
