@@ -228,7 +228,8 @@ def _models_promote(options: argparse.Namespace) -> int:
 
 def _forget(options: argparse.Namespace) -> int:
     others = forget.copies(os.environ)
-    answer = forget.forget(options.prediction, _store("DATA_STORE"), _store("MODEL_STORE"), _lake(), others)
+    stores = _store("DATA_STORE"), _store("MODEL_STORE"), _lake()
+    answer = forget.forget(options.prediction, *stores, others, calls=_calls())
     saw = f" Models that saw them: {', '.join(answer['models'])}; train again." if answer["models"] else ""
     return _say(f"{sum(answer['removed'].values())} rows of it are gone.{saw}", "forget", answer)
 
@@ -252,6 +253,13 @@ def _store(name: str) -> Store:
 def _lake() -> Store | None:
     uri = os.environ.get("LAKE")
     return open_store(uri, seconds=30.0) if uri else None
+
+
+def _calls() -> Callable[[str], int] | None:
+    from app.calls import open_eraser  # noqa: PLC0415 - the other commands need no table
+
+    address = os.environ.get("CALLS")
+    return open_eraser(address) if address else None
 
 
 def _say(sentence: str, command: str, answer: dict[str, Any]) -> int:

@@ -28,14 +28,15 @@ def serve() -> int:
 
 def function() -> int:
     """On Lambda, from call to call; elsewhere a function is a container that answers HTTP, as `serve` does."""
-    from app.calls import CallsError, open_calls  # noqa: PLC0415 - functions alone need it
+    from app.calls import open_calls  # noqa: PLC0415 - functions alone need it
 
     _log()
     address = os.environ.get("AWS_LAMBDA_RUNTIME_API")
     try:
-        calls = open_calls(setting("CALLS", "the table's address, such as CALLS=dynamodb://TABLE"))
+        days = number("CALLS_DAYS", 90, 1, 365)
+        calls = open_calls(setting("CALLS", "the table's address, such as CALLS=dynamodb://TABLE"), days)
         return _answer_lambda(address, calls) if address else _answer("function", calls)
-    except (CallsError, SettingError, StoreError) as error:
+    except (SettingError, StoreError) as error:
         problem = SettingError(str(error))
     if address:
         _cannot_start(address, problem)

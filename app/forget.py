@@ -1,6 +1,7 @@
 """Forgetting one person: everything that was written down under one prediction's id, in the lake and in what was
 learned from.
 
+    calls        the function's table             the record of the id (app/calls.py)
     lake         predictions/…, feedback/…        each object that has lines of the id is replaced by one without
     data store   labels/DATA/labels.csv           the same, under its own name (app/labels.py says what a row is)
                  labels/DATA/forgotten.json       how many rows went, and the SHA-256 of the labels since
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import islice
@@ -53,12 +54,19 @@ class Place(NamedTuple):
 
 
 def forget(
-    prediction: str, data: Store, models: Store, lake: Store | None, others: Sequence[Place] = ()
+    prediction: str,
+    data: Store,
+    models: Store,
+    lake: Store | None,
+    others: Sequence[Place] = (),
+    *,
+    calls: Callable[[str], int] | None = None,
 ) -> dict[str, Any]:
     """Removes the rows of the call with the id `prediction` (32 hexadecimal digits); returns what the command prints.
 
     `others` are where another region keeps versions that a removal here does not reach (S3 replication): they are
-    cleaned first, as what is written here is copied there. The rows of a person are those of all calls that were
+    cleaned first, as what is written here is copied there. `calls` removes an id from the function's table and says how
+    many records that were. The rows of a person are those of all calls that were
     answered for them: one run for each id. Run again with nothing left, it changes nothing. Raises JobError,
     StoreError.
     """
@@ -71,8 +79,10 @@ def forget(
     saw = sorted({*before["models"], *_fitted_to(models, set(known))})
     if known:  # written down before the rows go, as they alone tell which versions had them
         data.write(plan, documents.dump({"schema": "forgetting/1", "data": known, "models": saw}))
-    removed: Counter[str] = Counter(dict.fromkeys((*KINDS, "labels", "copies"), 0))
+    removed: Counter[str] = Counter(dict.fromkeys((*KINDS, "labels", "copies", "calls"), 0))
     unread = 0
+    if calls is not None:
+        removed["calls"] = calls(prediction)
     for copy in others:
         there = _clean(copy, sorted({*known, *_holding(copy.data, needle)}), needle)
         unread += there.pop("unread", 0)

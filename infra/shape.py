@@ -262,18 +262,24 @@ class Kubernetes(Protocol):
 class ApiArgs:
     """The same `/predict` without a server of its own: one run per call, each call stored in a table.
 
-    The function's variable CALLS says which table, as a URL with the cloud's scheme.
+    The function's variable CALLS says which table, as a URL with the cloud's scheme, and CALLS_DAYS for how many days
+    (`kept_days`) a call stays there; a table without a rule of age keeps it.
     """
 
     container: Container
     callers: Callers
+    kept_days: int
 
 
 class Api(Protocol):
-    """A REST API: its URL, and the table that its calls are stored in."""
+    """A REST API: its URL, and the table that its calls are stored in, by its name and by its address (CALLS)."""
 
     url: pulumi.Output[str]
     table: pulumi.Output[str]
+    calls: pulumi.Output[str]
+
+    def grant_erase(self, identity: Identity) -> None:
+        """Let it remove a call from the table by its id. For who forgets people, and for nobody else."""
 
 
 @dataclass(frozen=True)

@@ -98,14 +98,14 @@ class Environment(pulumi.ComponentResource):
                 schedule=settings.retrain,
             ),
         )
+        calling = Container(image, function, network, logs_key, ("function",), variables)
+        api = parts.api("api", ApiArgs(calling, settings.callers, settings.lake_days))
+        api.grant_erase(eraser)
+
         copies = {"DATA_STORE_COPY": data.copy_uri(PEOPLE), "LAKE_COPY": data.copy_uri(LAKE)}
-        erasing = {**training, **{name: uri for name, uri in copies.items() if uri is not None}}
+        erasing = {**training, "CALLS": api.calls, **{name: uri for name, uri in copies.items() if uri is not None}}
         forget = parts.job(
             "forget", JobArgs(Container(image, eraser, network, logs_key, ("forget",), erasing), beside=predict)
-        )
-        api = parts.api(
-            "api",
-            ApiArgs(Container(image, function, network, logs_key, ("function",), variables), settings.callers),
         )
         watch = parts.watch(
             WatchArgs(predict, retrain, audit, logs_key, settings.alerts_to, settings.runbook, settings.budget)

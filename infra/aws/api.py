@@ -10,11 +10,12 @@ from infra.aws.names import FUNCTION, GATEWAY, TABLE, Account
 from infra.aws.policy import Statement, allow, document, grant
 from infra.aws.watch import Log
 from infra.context import Context
-from infra.shape import ApiArgs, Callers
+from infra.shape import ApiArgs, Callers, Identity
 
 ROUTE = "POST /predict"
 SECONDS = 10  # that a call may take, a cold start included
 MEMORY_MIB = 1024
+EXPIRES = "expires"  # of a call: from when on DynamoDB removes it (app/calls.py)
 ACCESS = {  # what the gateway writes down of each call; never the token, never the body
     "requestId": "$context.requestId",
     "time": "$context.requestTimeEpoch",
@@ -29,13 +30,14 @@ ACCESS = {  # what the gateway writes down of each call; never the token, never 
 
 
 class Api(pulumi.ComponentResource):
-    """`/predict` for callers with a token, throttled; each call is stored in a table that only grows.
+    """`/predict` for callers with a token, throttled; each call is stored in a table until it `EXPIRES`.
 
     The function runs in the private network: it reaches storage and table, and no way leads to the internet.
     """
 
     url: pulumi.Output[str]
     table: pulumi.Output[str]
+    calls: pulumi.Output[str]
 
     def __init__(
         self,
@@ -49,11 +51,14 @@ class Api(pulumi.ComponentResource):
         super().__init__("groundwork:aws:Api", name, None, opts)
         self._name, self._args, self._account, self._ctx = name, args, account, ctx
         self._child = pulumi.ResourceOptions(parent=self)
-        table = self._table()
-        function = self._function(table)
-        gateway = self._gateway(function)
-        self.url, self.table = gateway.api_endpoint, table.name
+        self._kept = self._table()
+        self.table, self.calls = self._kept.name, pulumi.Output.concat("dynamodb://", self._kept.name)
+        self.url = self._gateway(self._function()).api_endpoint
         self.register_outputs({"url": self.url, "table": self.table})
+
+    def grant_erase(self, identity: Identity) -> None:
+        """Let it remove a call from the table by its id."""
+        grant(identity, "erase", self._name, self._on_table("dynamodb:DeleteItem"), parent=self)
 
     def _table(self) -> aws.dynamodb.Table:
         return aws.dynamodb.Table(
@@ -62,6 +67,7 @@ class Api(pulumi.ComponentResource):
             billing_mode="PAY_PER_REQUEST",
             hash_key="id",
             attributes=[{"name": "id", "type": "S"}],
+            ttl={"attribute_name": EXPIRES, "enabled": True},
             server_side_encryption={"enabled": True, "kms_key_arn": self._args.container.key.id},
             point_in_time_recovery={"enabled": True},
             deletion_protection_enabled=not self._ctx.disposable,
@@ -69,12 +75,13 @@ class Api(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, protect=not self._ctx.disposable),
         )
 
-    def _function(self, table: aws.dynamodb.Table) -> aws.lambda_.Function:
+    def _function(self) -> aws.lambda_.Function:
         container, name = self._args.container, self._name
+        variables = {**container.environment, "CALLS": self.calls, "CALLS_DAYS": str(self._args.kept_days)}
         log = Log(name, container.key, ctx=self._ctx, opts=self._child)
         grants = [
             log.grant_write(container.runs_as),
-            grant(container.runs_as, "store", name, self._storing(table), parent=self),
+            grant(container.runs_as, "store", name, self._on_table("dynamodb:PutItem"), parent=self),
             grant(container.runs_as, "join", f"{name}-network", self._joining(), parent=self),
             self._opened_registry(),
         ]
@@ -90,9 +97,7 @@ class Api(pulumi.ComponentResource):
             memory_size=MEMORY_MIB,
             # One call takes well under a second: so many at once are what the callers may ask for.
             reserved_concurrent_executions=_per_second(self._args.callers) + 1,
-            environment={
-                "variables": {**container.environment, "CALLS": pulumi.Output.concat("dynamodb://", table.name)}
-            },
+            environment={"variables": variables},
             kms_key_arn=container.key.id,
             vpc_config={"subnet_ids": container.network.subnets, "security_group_ids": [container.network.members]},
             logging_config={"log_format": "JSON", "log_group": log.name},
@@ -100,12 +105,12 @@ class Api(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=grants),
         )
 
-    def _storing(self, table: aws.dynamodb.Table) -> list[Statement]:
-        """Add calls to the one table, which DynamoDB encrypts with our key on its caller's behalf."""
+    def _on_table(self, action: str) -> list[Statement]:
+        """One action on the one table, which DynamoDB encrypts with our key on its caller's behalf."""
         through = {"StringEquals": {"kms:ViaService": f"dynamodb.{self._account.region}.amazonaws.com"}}
         key_use = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"]
         return [
-            allow(["dynamodb:PutItem"], [table.arn]),
+            allow([action], [self._kept.arn]),
             allow(key_use, [self._args.container.key.id], when=through),
         ]
 

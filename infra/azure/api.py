@@ -1,9 +1,10 @@
 """The app without a server of its own: a gateway (API Management), an app that is run for calls, a table."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pulumi
-from pulumi_azure_native import apimanagement, app, storage
+from pulumi_azure_native import apimanagement, app, authorization, storage
 
 from infra.azure import gateway
 from infra.azure.environment import PROFILE, Containers
@@ -16,13 +17,15 @@ from infra.azure.registry import Registry
 from infra.azure.store import ZONES, private_account
 from infra.context import Context
 from infra.shape import ApiArgs
+from infra.shape import Identity as AnIdentity
 
 PORT = 8080
 SECONDS = 30  # that a call may take, a cold start included
 CPUS, MEMORY = 0.5, "1Gi"
 MOST_COPIES, CALLS_A_COPY = 10, 20
 TUNNEL = "31443"  # where the balancer of Container Apps hands calls of 443 to
-ADD = "Microsoft.Storage/storageAccounts/tableServices/tables/entities/add/action"
+ENTITIES = "Microsoft.Storage/storageAccounts/tableServices/tables/entities"
+ADDS, ERASES = (f"{ENTITIES}/add/action",), (f"{ENTITIES}/read", f"{ENTITIES}/delete")
 
 
 class Api(pulumi.ComponentResource):
@@ -34,6 +37,7 @@ class Api(pulumi.ComponentResource):
 
     url: pulumi.Output[str]
     table: pulumi.Output[str]
+    calls: pulumi.Output[str]
 
     def __init__(
         self,
@@ -48,12 +52,11 @@ class Api(pulumi.ComponentResource):
         self._name, self._args, self._account, self._ctx = name, args, account, ctx
         self._child = pulumi.ResourceOptions(parent=self)
         self._network = own(Network, args.container.network)
-        calls = self._table()
-        function = self._function(calls)
-        front = self._front(function)
+        self._kept = self._table()
+        front = self._front(self._function())
         self._network.door(name, front.id, "Gateway", parent=self)
         self._open()
-        self.url, self.table = front.gateway_url, calls.name
+        self.url, self.table = front.gateway_url, self._kept.name
         self.register_outputs({"url": self.url, "table": self.table})
 
     def _table(self) -> storage.Table:
@@ -70,20 +73,28 @@ class Api(pulumi.ComponentResource):
             resource_group_name=account.group,
             opts=pulumi.ResourceOptions(parent=self, protect=not ctx.disposable),
         )
-        self._address = pulumi.Output.concat("https://", kept.name, ".table.core.windows.net/", table.name)
-        add = role(f"{name}-calls", "Add rows to a table", data_actions=[ADD], account=account, ctx=ctx, parent=self)
-        self._may_store = grant(
-            self._args.container.runs_as, "store", name, add, table.id, account=account, ctx=ctx, parent=self
-        )
+        self.calls = pulumi.Output.concat("https://", kept.name, ".table.core.windows.net/", table.name)
         return table
 
-    def _function(self, calls: storage.Table) -> app.ContainerApp:
+    def grant_erase(self, identity: AnIdentity) -> None:
+        """Let it find and remove rows, in this table alone."""
+        self._grant(identity, "erase", "eraser", "Find and remove rows of a table", ERASES)
+
+    def _grant(
+        self, identity: AnIdentity, verb: str, of: str, why: str, actions: Sequence[str]
+    ) -> authorization.RoleAssignment:
+        account, ctx, name = self._account, self._ctx, self._name
+        made = role(f"{name}-{of}", why, data_actions=actions, account=account, ctx=ctx, parent=self)
+        return grant(identity, verb, name, made, self._kept.id, account=account, ctx=ctx, parent=self)
+
+    def _function(self) -> app.ContainerApp:
         container, account, ctx = self._args.container, self._account, self._ctx
         containers = Containers(
             self._name, self._network, subnet="functions", account=account, ctx=ctx, opts=self._child
         )
         starter = Identity(f"{self._name}-starter", "container", account=account, ctx=ctx, opts=self._child)
         registry = own(Registry, container.image.registry)
+        may_store = self._grant(container.runs_as, "store", "calls", "Add rows to a table", ADDS)
         return app.ContainerApp(
             self._name,
             container_app_name=ctx.name(self._name, CONTAINER_APP),
@@ -95,7 +106,7 @@ class Api(pulumi.ComponentResource):
             configuration=self._configuration(registry, starter),
             template={"containers": [self._container()], "scale": _scale()},
             tags=ctx.tags,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[registry.pulls(starter), self._may_store, calls]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[registry.pulls(starter), may_store, self._kept]),
         )
 
     def _configuration(self, registry: Registry, starter: Identity) -> Any:
@@ -122,7 +133,8 @@ class Api(pulumi.ComponentResource):
         variables = {
             "PORT": str(PORT),
             "AZURE_CLIENT_ID": own(Identity, container.runs_as).client,
-            "CALLS": self._address,
+            "CALLS": self.calls,
+            "CALLS_DAYS": str(self._args.kept_days),
             **container.environment,
         }
         return {

@@ -42,6 +42,7 @@ BEYOND_READS = tuple(action for action in BEYOND if action.endswith("/read"))
 BUILT_IN = (ACR_PULL, BLOB_CONTRIBUTOR, BLOB_READER, KEY_ENCRYPTION_USER, QUEUE_SENDER, VAULT_CONTRIBUTOR)
 OURS = (
     "api-calls",
+    "api-eraser",
     "data-eraser",
     "data-writer",
     "models-writer",

@@ -16,16 +16,18 @@ from infra.gcp.openapi import document
 from infra.gcp.policy import own, role
 from infra.gcp.watch import Log
 from infra.shape import ApiArgs
+from infra.shape import Identity as AnIdentity
 
 SECONDS = 10  # that a call may take, a cold start included
 CPU, MEMORY = "1", "1Gi"
 AT_ONCE = 8  # calls that one copy of the function answers at the same time
 COLLECTION = "calls"
+EXPIRES = "expires"  # of a call: from when on Firestore removes it (app/calls.py)
 HASHED = 8  # hexadecimal characters of what the gateway is told, in its configuration's name: that cannot be altered
 
 
 class Api(pulumi.ComponentResource):
-    """`/predict` for callers with a token, throttled; each call is stored in a table that only grows.
+    """`/predict` for callers with a token, throttled; each call is stored in a table until it `EXPIRES`.
 
     The function runs in the private network: it reaches storage and table, and no way leads to the internet. It has
     an address of its own, but answers the gateway alone.
@@ -33,6 +35,7 @@ class Api(pulumi.ComponentResource):
 
     url: pulumi.Output[str]
     table: pulumi.Output[str]
+    calls: pulumi.Output[str]
 
     def __init__(
         self,
@@ -47,11 +50,11 @@ class Api(pulumi.ComponentResource):
         self._name, self._args, self._account, self._ctx = name, args, account, ctx
         self._child = pulumi.ResourceOptions(parent=self)
         self._key = own(args.container.key, Key)
-        table = self._table()
-        function = self._function(table)
-        gateway = self._gateway(function)
-        self.url = pulumi.Output.concat("https://", gateway.default_hostname)
-        self.table = table.name
+        self._kept = self._table()
+        self.table = self._kept.name
+        self.calls = pulumi.Output.format("firestore://{0}/{1}/{2}", account.project, self.table, COLLECTION)
+        self._expiry()
+        self.url = pulumi.Output.concat("https://", self._gateway(self._function()).default_hostname)
         self.register_outputs({"url": self.url, "table": self.table})
 
     def _table(self) -> gcp.firestore.Database:
@@ -71,10 +74,22 @@ class Api(pulumi.ComponentResource):
             ),
         )
 
-    def _function(self, table: gcp.firestore.Database) -> gcp.cloudrunv2.Service:
+    def _expiry(self) -> None:
+        """Firestore removes a document within a day of its time; an index of times would be one busy spot."""
+        gcp.firestore.Field(
+            self._name,
+            project=self._account.project,
+            database=self.table,
+            collection=COLLECTION,
+            field=EXPIRES,
+            ttl_config={},
+            index_config={},
+            opts=self._child,
+        )
+
+    def _function(self) -> gcp.cloudrunv2.Service:
         container, account = self._args.container, self._account
-        calls = pulumi.Output.format("firestore://{0}/{1}/{2}", account.project, table.name, COLLECTION)
-        variables = {**container.environment, "CALLS": calls}
+        variables = {**container.environment, "CALLS": self.calls, "CALLS_DAYS": str(self._args.kept_days)}
         full_name = self._ctx.name(self._name, RUN_SERVICE)
         written = f'resource.type="cloud_run_revision" AND resource.labels.service_name="{full_name}"'
         log = Log(self._name, self._key, written, account=account, ctx=self._ctx, opts=self._child)
@@ -117,32 +132,33 @@ class Api(pulumi.ComponentResource):
                 },
             },
             labels=self._ctx.tags,
-            opts=pulumi.ResourceOptions(
-                parent=self, depends_on=[log, self._key.open_to("run"), self._grant_store(table)]
-            ),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[log, self._key.open_to("run"), self._grant_store()]),
         )
 
     def _copies(self) -> int:
         """One call takes well under a second: so many copies are what one caller may ask for, however it bursts."""
         return max(2, math.ceil(self._args.callers.per_minute / 60 / AT_ONCE) + 1)
 
-    def _grant_store(self, table: gcp.firestore.Database) -> pulumi.Resource:
+    def _grant_store(self) -> pulumi.Resource:
         """Let the function add calls to the one database; it may neither read nor change nor delete them."""
-        runs_as = self._args.container.runs_as
-        store = role(
-            f"{self._name}-store",
-            ["datastore.entities.create"],
-            "Store calls, and nothing else",
-            account=self._account,
-            ctx=self._ctx,
-            parent=self,
-        )
-        database = pulumi.Output.format("projects/{0}/databases/{1}", self._account.project, table.name)
+        add = ["datastore.entities.create"]
+        return self._grant(self._args.container.runs_as, "store", add, "Store calls, and nothing else")
+
+    def grant_erase(self, identity: AnIdentity) -> None:
+        """Let it find and remove a call by its id."""
+        remove = ["datastore.entities.delete", "datastore.entities.get"]
+        self._grant(identity, "erase", remove, "Remove calls, whose ids somebody knows")
+
+    def _grant(self, identity: AnIdentity, verb: str, permissions: list[str], why: str) -> pulumi.Resource:
+        """A role of its own, on this one database."""
+        account, ctx = self._account, self._ctx
+        granted = role(f"{self._name}-{verb}", permissions, why, account=account, ctx=ctx, parent=self)
+        database = pulumi.Output.format("projects/{0}/databases/{1}", account.project, self.table)
         return gcp.projects.IAMMember(
-            f"{runs_as.workload}-stores-{self._name}",
-            project=self._account.project,
-            role=store,
-            member=runs_as.principal,
+            f"{identity.workload}-{verb}s-{self._name}",
+            project=account.project,
+            role=granted,
+            member=identity.principal,
             condition={
                 "title": f"database of {self._name}",
                 "expression": pulumi.Output.format('resource.name == "{0}"', database),

@@ -31,6 +31,7 @@ PLAN_PERMISSIONS = (
     "artifactregistry.repositories.getIamPolicy",
     "datastore.databases.get",
     "datastore.databases.getMetadata",
+    "datastore.indexes.get",
     "logging.buckets.get",
     "logging.cmekSettings.get",
     "logging.exclusions.get",
@@ -66,7 +67,7 @@ APPLY_ROLES = (
 )
 # What the parts grant for a whole project: roles of the environment's own by their parts, and Google's.
 # IAM takes at most ten. Source: IAM, "Set limits on granting roles".
-OWN_PROJECT_WIDE = ("api-store", "retrain-conduct", "retrain-start", "trainer-leave")
+OWN_PROJECT_WIDE = ("api-erase", "api-store", "retrain-conduct", "retrain-start", "trainer-leave")
 PROJECT_WIDE = ("roles/container.defaultNodeServiceAccount",)
 
 

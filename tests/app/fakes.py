@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -306,16 +307,50 @@ def _failed(status: int, code: str) -> Answer:
 
 
 class Tables(Fake):
-    """What stores a call: Firestore's createDocument, and Azure's Insert Entity. `answers` are given first."""
+    """What stores a call: Firestore's documents, by name, and Azure's entities, by partition and row; a query of these
+    looks at one a page. `answers` are given first."""
 
     def __init__(self) -> None:
         super().__init__()
         self.answers: list[Answer] = []
+        self.documents: dict[str, Any] = {}
+        self.entities: dict[tuple[str, str], Any] = {}
 
     def answer(self, asked: Asked) -> Answer:
         if self.answers:
             return self.answers.pop(0)
-        return Answer(204) if asked.headers.get("prefer") == "return-no-content" else Answer(200, b"{}")
+        if "x-ms-version" in asked.headers:
+            return self._entity(asked)
+        return self._document(asked) if asked.path.startswith("/v1/") else Answer(200, b"{}")
+
+    def _document(self, asked: Asked) -> Answer:
+        if asked.method == "POST":
+            self.documents[asked.query["documentId"]] = json.loads(asked.body)
+            return Answer(200, b"{}")
+        name = asked.path.rpartition("/")[2]
+        if asked.method == "DELETE":  # which answers the same whether there was one or not
+            self.documents.pop(name, None)
+        elif name not in self.documents:
+            return _error(404, f'Document "{asked.path}" not found.')
+        return Answer(200, b"{}")
+
+    def _entity(self, asked: Asked) -> Answer:
+        if asked.method == "POST":
+            entity = json.loads(asked.body)
+            self.entities[entity["PartitionKey"], entity["RowKey"]] = entity
+            return Answer(204)
+        if asked.method == "DELETE":
+            assert asked.headers["if-match"] == "*"
+            said = re.fullmatch(r"/calls\(PartitionKey='(.+)',RowKey='(.+)'\)", unquote(asked.path))
+            assert said
+            return Answer(204 if self.entities.pop((said[1], said[2]), None) else 404)
+        keys = sorted(self.entities)
+        start = (asked.query.get("NextPartitionKey", ""), asked.query.get("NextRowKey", ""))
+        keys = [key for key in keys if key >= start]
+        rows = [{"PartitionKey": key[0]} for key in keys[:1] if asked.query["$filter"] == f"RowKey eq '{key[1]}'"]
+        names = ("x-ms-continuation-NextPartitionKey", "x-ms-continuation-NextRowKey")
+        more = dict(zip(names, keys[1], strict=True)) if len(keys) > 1 else {}
+        return Answer(200, json.dumps({"value": rows}).encode(), more)
 
 
 class Lambda(Fake):

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 
 from app import __main__ as commands
@@ -175,8 +176,21 @@ def test_one_person_is_forgotten_by_the_id_of_a_prediction(
     assert trained["labels"]["rows"] > 500
     told = stores.data.read(f"labels/{trained['labels']['version']}/labels.csv").data.decode()
     rows = told.count(f"{ids[3]},")
+    monkeypatch.setenv("CALLS", "dynamodb://calls")
+    assert run("forget", ids[3])[::2] == (
+        1,
+        "forget: dynamodb://calls did not remove the record: ResourceNotFoundException.\n",
+    )
+    table = boto3.client("dynamodb", region_name="eu-central-1")
+    table.create_table(
+        TableName="calls",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    table.put_item(TableName="calls", Item={"id": {"S": ids[3]}})
     code, found, said = run("forget", ids[3])
-    assert (code, found["models"]) == (0, [trained["version"]])
+    assert (code, found["models"], found["removed"]["calls"]) == (0, [trained["version"]], 1)
     assert [found["removed"][kind] for kind in ("predictions", "feedback", "labels")] == [1, 20, rows]
     assert f"Models that saw them: {trained['version']}; train again." in said
     code, _, said = run("evaluate")

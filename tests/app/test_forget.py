@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from app import documents, lake, records
+from app.calls import CallsError
 from app.forget import Place, copies, forget
 from app.jobs import JobError
 from app.records import Feedback, Prediction
@@ -120,7 +121,7 @@ SAW = {"data": [f"{1:016x}", f"{3:016x}"], "models": [f"{0xA:016x}", f"{0xC:016x
 
 def test_one_persons_rows_go_with_all_their_versions_and_the_models_that_saw_them_are_named(filled: Stores) -> None:
     answer = forget(WHO, filled.data, filled.models, filled.lake)
-    assert answer["removed"] == {"predictions": 2, "feedback": 2, "labels": 2, "copies": 0}
+    assert answer["removed"] == {"predictions": 2, "feedback": 2, "labels": 2, "copies": 0, "calls": 0}
     assert {name: answer[name] for name in SAW} == SAW
     assert answer["unread"] == 0
     assert_forgotten(filled)
@@ -143,9 +144,33 @@ def test_forgetting_again_changes_nothing(filled: Stores) -> None:
     forget(WHO, filled.data, filled.models, filled.lake)
     before = sorted(everything(filled))
     again = forget(WHO, filled.data, filled.models, filled.lake)
-    assert again["removed"] == {"predictions": 0, "feedback": 0, "labels": 0, "copies": 0}
+    assert again["removed"] == {"predictions": 0, "feedback": 0, "labels": 0, "copies": 0, "calls": 0}
     assert (again["models"], again["record"]) == ([], None)
     assert sorted(everything(filled)) == before
+
+
+def test_the_record_in_the_functions_table_goes_too_and_is_counted(filled: Stores) -> None:
+    asked: list[str] = []
+
+    def calls(prediction: str) -> int:
+        asked.append(prediction)
+        return 1
+
+    answer = forget(WHO, filled.data, filled.models, filled.lake, calls=calls)
+    assert (asked, answer["removed"]["calls"], answer["removed"]["labels"]) == ([WHO], 1, 2)
+    again = forget(THIRD, filled.data, filled.models, None, calls=calls)
+    assert again["record"] is not None  # a record alone is a deed as well
+
+
+def test_a_table_that_is_away_is_asked_again_by_the_next_run(filled: Stores) -> None:
+    def away(_: str) -> int:
+        raise CallsError("The table is away.")
+
+    with pytest.raises(CallsError, match="away"):
+        forget(WHO, filled.data, filled.models, filled.lake, calls=away)
+    answer = forget(WHO, filled.data, filled.models, filled.lake, calls=lambda _: 1)
+    assert answer["removed"]["calls"] == 1
+    assert_forgotten(filled)
 
 
 def test_two_people_are_forgotten_one_after_the_other(filled: Stores) -> None:
@@ -255,7 +280,7 @@ def test_hostile_objects_of_the_lake_stop_nothing(filled: Stores, monkeypatch: p
 
 def test_without_a_lake_the_labelled_rows_go(filled: Stores) -> None:
     answer = forget(WHO, filled.data, filled.models, None)
-    assert answer["removed"] == {"predictions": 0, "feedback": 0, "labels": 2, "copies": 0}
+    assert answer["removed"] == {"predictions": 0, "feedback": 0, "labels": 2, "copies": 0, "calls": 0}
     assert answer["models"] == SAW["models"]
 
 
@@ -263,7 +288,7 @@ def test_the_copy_in_another_region_is_cleaned_with_its_versions(filled: Stores)
     there = InMemory(Memory("copy", "people/"), Memory("none", ""), Memory("copy", "lake/"))
     fill(there)
     answer = forget(WHO, filled.data, filled.models, filled.lake, [Place(there.data, there.lake)])
-    assert answer["removed"] == {"predictions": 2, "feedback": 2, "labels": 2, "copies": 6}
+    assert answer["removed"] == {"predictions": 2, "feedback": 2, "labels": 2, "copies": 6, "calls": 0}
     assert_forgotten(filled)
     assert_forgotten(there)
 

@@ -136,7 +136,7 @@ LOCAL = """
 from app import __main__, calls, function, server, store
 import os; os.environ["AWS_REGION"] = "eu-central-1"
 store.open_store("s3://bucket/prefix/")
-calls.open_calls("dynamodb://calls")
+calls.open_calls("dynamodb://calls", 90)
 """
 REPORT = """
 from importlib.metadata import distributions

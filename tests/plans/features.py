@@ -283,6 +283,18 @@ FEATURES = (
         has("apimanagement:Api", "storage:Table"),
     ),
     Feature(
+        "Api: a stored call goes after so many days",
+        every("dynamodb:Table", lambda got: at(got, "ttl.enabled")),
+        every("firestore:Field", lambda got: got["collection"] == "calls" and "ttlConfig" in got),
+        nowhere,
+    ),
+    Feature(
+        "Api: a stored call goes when it is forgotten",
+        lambda plan: any("dynamodb:DeleteItem" in str(statement) for statement in plan.granted("eraser")),
+        some("projects:IAMCustomRole", lambda got: "api-erase" in got["title"]),
+        some("authorization:RoleDefinition", lambda got: "api-eraser" in got["roleName"]),
+    ),
+    Feature(
         "Workflow: steps, started by an object and by a schedule",
         has("sfn:StateMachine", "cloudwatch:EventRule", "scheduler:Schedule"),
         has("workflows:Workflow", "eventarc:Trigger", "cloudscheduler:Job"),

@@ -37,7 +37,8 @@ training = Container(image, workflow, network, key, environment={{"DATA_STORE": 
 parts.workflow("retrain", WorkflowArgs(training, steps, service, data, "people/incoming/", "30 2 * * 0"))
 eraser = parts.identity("eraser", "container")
 parts.job("forget", JobArgs(Container(image, eraser, network, key, ("forget",), variables), service))
-parts.api("api", ApiArgs(Container(image, function, network, key, ("function",), variables), callers))
+api = parts.api("api", ApiArgs(Container(image, function, network, key, ("function",), variables), callers, 30))
+api.grant_erase(eraser)
 parts.kubernetes("predict", KubernetesArgs(served))
 """
 

@@ -61,6 +61,7 @@ def test_the_function_knows_its_table_and_its_models(plan: Plan) -> None:
     assert function(plan)["environment"]["variables"] == {
         "MODEL_STORE": "s3://models/x/",
         "CALLS": f"dynamodb://{table}",
+        "CALLS_DAYS": "30",
     }
 
 
@@ -94,6 +95,15 @@ def test_the_function_adds_to_its_table_and_can_neither_read_nor_change_it(plan:
     may = granted(plan)
     assert [action for action in may if action.startswith("dynamodb:")] == ["dynamodb:PutItem"]
     assert may["dynamodb:PutItem"]["Resource"] == [plan.only("dynamodb:Table").outputs["arn"]]
+
+
+def test_a_call_goes_when_it_expires_or_somebody_forgets_it(plan: Plan) -> None:
+    table = plan.only("dynamodb:Table")
+    assert table.inputs["ttl"] == {"enabled": True, "attributeName": "expires"}
+    on_table = [row for row in plan.granted("eraser") if row["Resource"] == [table.outputs["arn"]]]
+    assert [(row["Effect"], row["Action"]) for row in on_table] == [("Allow", ["dynamodb:DeleteItem"])]
+    (key_use,) = [row for row in plan.granted("eraser") if "kms:Decrypt" in row["Action"]]
+    assert key_use["Condition"] == {"StringEquals": {"kms:ViaService": "dynamodb.eu-west-1.amazonaws.com"}}
 
 
 def test_the_function_uses_the_table_s_key_through_the_table_alone(plan: Plan) -> None:

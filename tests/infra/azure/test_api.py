@@ -14,7 +14,8 @@ def plan() -> Planned:
         function = parts.identity("function", "function")
         command = ("python", "-m", "app", "function")
         container = Container(container.image, function, network, logs_key, command, {"MODEL_STORE": "models"})
-        api = parts.api("api", ApiArgs(container, callers))
+        api = parts.api("api", ApiArgs(container, callers, 30))
+        api.grant_erase(parts.identity("eraser", "container"))
         pulumi.export("url", api.url)
         pulumi.export("table", api.table)
         """,
@@ -35,6 +36,7 @@ def test_the_app_is_told_its_table_port_and_identity(plan: Planned) -> None:
     assert {one["name"]: one["value"] for one in container["env"]} == {
         "AZURE_CLIENT_ID": plan.named("managedidentity:UserAssignedIdentity", "function").outputs["clientId"],
         "CALLS": f"https://{account}.table.core.windows.net/{table}",
+        "CALLS_DAYS": "30",
         "MODEL_STORE": "models",
         "PORT": "8080",
     }
@@ -43,14 +45,28 @@ def test_the_app_is_told_its_table_port_and_identity(plan: Planned) -> None:
 
 
 def test_the_app_may_add_calls_to_its_table_and_nothing_else(plan: Planned) -> None:
-    grant = plan.granted("function-store-api").inputs
+    assert on_table(plan, "function-store-api") == [f"{ENTITIES}/add/action"]
+
+
+def test_who_forgets_people_may_find_and_remove_calls(plan: Planned) -> None:
+    assert on_table(plan, "eraser-erase-api") == [f"{ENTITIES}/read", f"{ENTITIES}/delete"]
+
+
+ENTITIES = "Microsoft.Storage/storageAccounts/tableServices/tables/entities"
+
+
+def on_table(plan: Planned, name: str) -> list[str]:
+    """What a grant on the table alone allows."""
+    grant = plan.granted(name).inputs
     assert grant["scope"] == plan.only("storage:Table").outputs["id"]
     (role,) = [
         row for row in plan.of_type("authorization:RoleDefinition") if row.outputs["id"] == grant["roleDefinitionId"]
     ]
     (permission,) = role.inputs["permissions"]
     assert permission["actions"] == []
-    assert permission["dataActions"] == ["Microsoft.Storage/storageAccounts/tableServices/tables/entities/add/action"]
+    found = permission["dataActions"]
+    assert isinstance(found, list)
+    return found
 
 
 def test_the_table_is_under_our_key_and_takes_no_keys_of_its_own(plan: Planned) -> None:

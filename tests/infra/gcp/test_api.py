@@ -1,4 +1,4 @@
-"""The API on GCP: a gateway that asks for a token and counts, a function that answers it alone, a table that grows."""
+"""The API on GCP: a gateway that asks for a token and counts, a function that answers it alone, a table of calls."""
 
 import base64
 import json
@@ -13,7 +13,8 @@ from tests.infra.gcp.planned import NUMBER, PROJECT, Planned, named, of_type, on
 
 PROGRAM = """
     runs = container("function", "function", ("function",), {{"MODEL_STORE": "gs://m/height-weight/"}})
-    api = parts.api("api", ApiArgs(runs, Callers(("10.0.0.0/8",), "https://login.example.com", "predict", {often})))
+    api = parts.api("api", ApiArgs(runs, Callers(("10.0.0.0/8",), "https://login.example.com", "predict", {often}), 30))
+    api.grant_erase(parts.identity("eraser", "container"))
     pulumi.export("url", api.url)
 """
 CALLERS = Callers(("10.0.0.0/8",), "https://login.example.com", "predict", 600)
@@ -90,18 +91,33 @@ def test_the_function_is_the_same_image_scales_to_nothing_and_stays_in_the_netwo
     variables = {row["name"]: row["value"] for row in one["envs"]}
     assert variables == {
         "CALLS": f"firestore://{PROJECT}/groundwork-dev-api/calls",
+        "CALLS_DAYS": "30",
         "MODEL_STORE": "gs://m/height-weight/",
     }
 
 
 def test_the_function_may_add_calls_to_the_one_database_and_nothing_else(resources: list[Planned]) -> None:
-    grants = [row for row in of_type(resources, "IAMMember") if "groundwork-dev-function@" in row.inputs["member"]]
+    assert granted(resources, "function") == ["datastore.entities.create"]
+
+
+def test_a_call_goes_when_it_expires_or_somebody_forgets_it(resources: list[Planned]) -> None:
+    field = only(resources, "Field").inputs
+    assert (field["collection"], field["field"], field["database"]) == ("calls", "expires", "groundwork-dev-api")
+    assert (field["ttlConfig"], field["indexConfig"]) == ({}, {})
+    assert granted(resources, "eraser") == ["datastore.entities.delete", "datastore.entities.get"]
+
+
+def granted(resources: list[Planned], workload: str) -> list[str]:
+    """What a workload may do in the one database."""
+    grants = [row for row in of_type(resources, "IAMMember") if f"groundwork-dev-{workload}@" in row.inputs["member"]]
     (grant,) = grants
     assert grant.inputs["condition"]["expression"] == (
         f'resource.name == "projects/{PROJECT}/databases/groundwork-dev-api"'
     )
     (role,) = (row for row in of_type(resources, "IAMCustomRole") if row.outputs["name"] == grant.inputs["role"])
-    assert role.inputs["permissions"] == ["datastore.entities.create"]
+    found = role.inputs["permissions"]
+    assert isinstance(found, list)
+    return found
 
 
 @pytest.mark.parametrize("disposable", [False, True])

@@ -137,7 +137,7 @@ EVERYTHING = """
     predict = parts.service("predict", serves)
     steps = (Step("train", ("train",)),)
     parts.workflow("retrain", WorkflowArgs(app, steps, predict, data, "people/", "30 2 * * 0"))
-    parts.api("api", ApiArgs(app, CALLERS))
+    parts.api("api", ApiArgs(app, CALLERS, 30)).grant_erase(parts.identity("eraser", "container"))
     parts.kubernetes("predict", KubernetesArgs(serves))
     shared = parts.file_system("shared", app.network, logs)
     parts.trainer("trainer", TrainerArgs(app, Fleet(maximum=2, on_demand=1), Access("ssh-ed25519 AAAA"), shared))
