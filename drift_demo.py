@@ -7,6 +7,11 @@ takes it up while it answers, and accuracy recovers. Then the model is taken bac
 
 from __future__ import annotations
 
+import signal
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while it imports, Ctrl-C ends it, and no traceback is shown
+
 import argparse
 import gc
 import json
@@ -278,5 +283,6 @@ def picture(seen: list[Seen]) -> str:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     gc.disable()  # one short run, as in up.py
     sys.exit(main())

@@ -6,11 +6,15 @@ model is trained and published, the deployed service runs as a process, and a pr
 
 from __future__ import annotations
 
+import signal
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while it imports, Ctrl-C ends it, and no traceback is shown
+
 import argparse
 import gc
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -389,5 +393,6 @@ def _counted(kinds: Counter[str]) -> str:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     gc.disable()  # one short run: looking for garbage took a quarter of it, and found none worth having
     sys.exit(main())

@@ -1,5 +1,8 @@
 """What `make up` says when it cannot go on; that it works is tested end to end."""
 
+import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -49,3 +52,23 @@ def test_a_port_that_is_taken_is_told_with_the_command_for_another(monkeypatch: 
     running: Any = SimpleNamespace()
     with Steps() as steps, pytest.raises(LocalcloudError, match="make up PORT=8090"):
         up._serve(steps, up.Place(running, found, "eu-west-1"), "0" * 16)
+
+
+@pytest.mark.parametrize("script", ["up.py", "drift_demo.py"])
+def test_ctrl_c_among_the_imports_shows_no_traceback(script: str, tmp_path: Path) -> None:
+    first, second, rest = (up.ROOT / script).read_text().partition("no traceback is shown\n")
+    assert second
+    copied = tmp_path / script
+    copied.write_text(f"{first}{second}print('begun', flush=True)\n{rest}")
+    process = subprocess.Popen(
+        [sys.executable, str(copied), "down"],
+        env={**os.environ, "PYTHONPATH": str(up.ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (-signal.SIGINT, "")
