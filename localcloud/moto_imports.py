@@ -21,8 +21,8 @@ def spare_moto_imports() -> None:
 
 
 def read_each_model_once() -> None:
-    """Before EC2's first import: it parses the description of EC2 three times, a second of each start, as each session
-    of boto3 reads by itself; EKS makes one for each role. A service's router would read the same once more."""
+    """Before EC2's first import: it parses the description of EC2 three times, two thirds of a second of each start,
+    as each session of boto3 reads by itself; EKS makes one for each role. A service's router reads it once more."""
     loader, session = create_loader(), AccountSpecificBackend.get_session()
     session._session.register_component("data_loader", loader)
     setattr(moto.core.utils, "create_loader", lambda: loader)  # noqa: B010 - an import, not an export

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import boto3
 import pytest
 from moto import mock_aws
 
@@ -67,3 +68,16 @@ def stores(s3: Any) -> Stores:
     return Stores(
         S3Store("s3://data/people/", s3), S3Store("s3://models/height-weight/", s3), S3Store("s3://data/lake/", s3), s3
     )
+
+
+@pytest.fixture
+def dynamodb(s3: Any) -> Any:
+    """A client of DynamoDB, which has the table `calls`."""
+    client = boto3.client("dynamodb", region_name="eu-central-1")
+    client.create_table(
+        TableName="calls",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return client

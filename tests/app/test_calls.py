@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-import boto3
 import pytest
 from azure.identity import CredentialUnavailableError
 from google.auth.exceptions import DefaultCredentialsError
@@ -27,18 +26,6 @@ def fake() -> Iterator[Tables]:
     found = Tables()
     with serving(found):
         yield found
-
-
-@pytest.fixture
-def dynamodb(s3: Any) -> Any:
-    client = boto3.client("dynamodb", region_name="eu-central-1")
-    client.create_table(
-        TableName="calls",
-        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    return client
 
 
 def test_a_call_is_an_item_of_dynamodb(dynamodb: Any) -> None:

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 
 from app import __main__ as commands
@@ -165,7 +164,7 @@ def test_training_goes_on_from_the_table_of_the_model_that_is_served(run: Run, t
 
 
 def test_one_person_is_forgotten_by_the_id_of_a_prediction(
-    run: Run, stores: Stores, monkeypatch: pytest.MonkeyPatch
+    run: Run, stores: Stores, dynamodb: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LAKE", "s3://data/lake/")
     loop = Loop(now=datetime.now(UTC))
@@ -176,19 +175,11 @@ def test_one_person_is_forgotten_by_the_id_of_a_prediction(
     assert trained["labels"]["rows"] > 500
     told = stores.data.read(f"labels/{trained['labels']['version']}/labels.csv").data.decode()
     rows = told.count(f"{ids[3]},")
+    monkeypatch.setenv("CALLS", "dynamodb://none")
+    refused = "forget: dynamodb://none did not remove the record: ResourceNotFoundException.\n"
+    assert run("forget", ids[3])[::2] == (1, refused)
     monkeypatch.setenv("CALLS", "dynamodb://calls")
-    assert run("forget", ids[3])[::2] == (
-        1,
-        "forget: dynamodb://calls did not remove the record: ResourceNotFoundException.\n",
-    )
-    table = boto3.client("dynamodb", region_name="eu-central-1")
-    table.create_table(
-        TableName="calls",
-        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    table.put_item(TableName="calls", Item={"id": {"S": ids[3]}})
+    dynamodb.put_item(TableName="calls", Item={"id": {"S": ids[3]}})
     code, found, said = run("forget", ids[3])
     assert (code, found["models"], found["removed"]["calls"]) == (0, [trained["version"]], 1)
     assert [found["removed"][kind] for kind in ("predictions", "feedback", "labels")] == [1, 20, rows]
