@@ -114,9 +114,14 @@ class _ErrorTask(ErrorTask):  # type: ignore[misc] # as above
 
 class _Task(WSGITask):  # type: ignore[misc] # as above
     def execute(self) -> None:
-        if self.channel.server.worker.stopping:
+        worker = self.channel.server.worker
+        if worker.stopping:
             self.set_close_on_finish()
-        super().execute()
+        worker.serving.add(self)
+        try:
+            super().execute()
+        finally:
+            worker.serving.discard(self)
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc] # as above
@@ -217,6 +222,7 @@ class Worker:
     ) -> None:
         self.fast, self.metrics, self.told = fast, metrics, told
         self.stopping = False
+        self.serving: set[Any] = set()  # tasks of Flask's threads; waitress counts threads as busy that only begin
         self.unsettled: set[Any] = set()  # channels that may wait for something else than the kernel knows of
         self.now, self.started = time.time(), perf_counter()
         self.asked = 0.0  # when something was last read
@@ -281,10 +287,8 @@ class Worker:
                 self._accept()
             elif channel is not None:
                 self._serve(channel, mask)
-        if self._refusals:
-            refusals, self._refusals = self._refusals, []
-            for channel in refusals:
-                channel.service()
+        while self._refusals:
+            self._refusals.pop(0).service()
         if self.unsettled:
             self._settle()
         if self.now - self._looked >= _LOOK:
@@ -327,8 +331,7 @@ class Worker:
         self._server.handle_accept()
         number = len(self._server.active_channels)
         if number > CONNECTIONS:
-            newest = next(reversed(self._server.active_channels.values()))
-            newest.refused = True
+            next(reversed(self._server.active_channels.values())).refused = True
             if number >= CONNECTIONS + _REFUSED:
                 self._listen(False)
         return number > before
@@ -344,8 +347,8 @@ class Worker:
     def _add_task(self, channel: Any) -> None:
         """Gives a channel's first request to Flask's threads, or refuses it. waitress holds a lock of the channel."""
         request, dispatcher = channel.requests[0], self._server.task_dispatcher
-        free = len(dispatcher.threads) - dispatcher.active_count
-        if request.error is None and (channel.refused or len(dispatcher.queue) - free >= QUEUE):
+        full = len(dispatcher.queue) + len(self.serving) >= QUEUE + _THREADS
+        if request.error is None and (channel.refused or full):
             request.error = _FullError("The service is full; try again in a moment")
             self._refusals.append(channel)
         else:
@@ -376,11 +379,8 @@ class Worker:
         closed = time.time()
         while self._server.active_channels and monotonic() - stopped < GRACE:
             for channel in list(self._server.active_channels.values()):
-                if (
-                    channel.idle
-                    and not channel.writable()
-                    and time.time() - max(closed, channel.last_activity) >= QUIET
-                ):
+                silent = time.time() - max(closed, channel.last_activity)
+                if channel.idle and not channel.writable() and silent >= QUIET:
                     channel.handle_close()
             self._turn(0.05)
 

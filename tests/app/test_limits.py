@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
+from waitress.task import ThreadedTaskDispatcher
 
 from app import server, service
 from app.fast import Fast
@@ -90,14 +91,22 @@ def connections(found: Served, number: int) -> Iterator[list[Connection]]:
             each.close()
 
 
+@contextmanager
+def serving() -> Iterator[Served]:
+    found = Served()
+    try:
+        yield found
+    finally:
+        found.go.set()
+        found.worker.stop()
+        found.thread.join(10)
+    assert not found.thread.is_alive()
+
+
 @pytest.fixture
 def served() -> Iterator[Served]:
-    found = Served()
-    yield found
-    found.go.set()
-    found.worker.stop()
-    found.thread.join(10)
-    assert not found.thread.is_alive()
+    with serving() as found:
+        yield found
 
 
 VERSION = b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -194,6 +203,26 @@ def test_who_comes_when_the_queue_is_full_is_told_so_at_once(served: Served, mon
         for each in made[: server._THREADS + 3]:
             assert each.answer()[0] == 200
     assert b'http_requests_total{route="none",status="503"} 2.0' in served.metrics.exposition()
+
+
+def test_the_first_requests_wait_for_threads_that_only_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "QUEUE", 3)
+    may_begin, look = threading.Event(), ThreadedTaskDispatcher.handler_thread
+    monkeypatch.setattr(
+        ThreadedTaskDispatcher, "handler_thread", lambda self, number: may_begin.wait(10) and look(self, number)
+    )
+    with (
+        serving() as served,
+        connections(served, server._THREADS + 3) as first,
+        connections(served, 1) as [over],
+    ):
+        for each in first:
+            each.send(VERSION)
+        time.sleep(0.2)
+        over.send(VERSION)
+        assert over.answer()[0] == 503
+        may_begin.set()
+        assert [each.answer()[0] for each in first] == [200] * len(first)
 
 
 def test_who_connects_when_there_are_enough_is_told_so(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
