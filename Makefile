@@ -101,8 +101,8 @@ test: check ## Everything: check, plan inventories, end to end
 parity: install-dev ## Write docs/parity.md from the plans: what is the same on each cloud, and what is not
 	$(BIN)/python -m tests.plans.features
 
-crash-matrix: install-dev ## Kill the engine at every step of up, refresh and destroy, and write docs/crash-matrix.md: hours (PART=1/50: some)
-	$(BIN)/python -m tests.crash.matrix $(if $(PART),--part "$(PART)")
+crash-matrix: install-dev ## Kill the engine at every step of up, refresh and destroy, and write docs/crash-matrix.md: hours (PART=1/50: some; CONTINUE=FILE)
+	$(BIN)/python -m tests.crash.matrix $(if $(PART),--part "$(PART)") $(if $(CONTINUE),--continue "$(CONTINUE)")
 
 bench-up: ## Measure in a fresh clone: the install, the first up, the second up
 	.ci/bench-up

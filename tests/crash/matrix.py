@@ -7,7 +7,9 @@ on disk there is a trial with a second death besides: that of the emulator, whic
 
 Boundaries between which neither the state nor the cloud changes leave the same world, and share a trial.
 
-    python -m tests.crash.matrix [--part N/M] [--seed S --sample K] [--out docs/crash-matrix.md]
+A run of hours can be stopped and gone on with: `--continue FILE` keeps what each trial gave, and repeats none.
+
+    python -m tests.crash.matrix [--continue FILE] [--part N/M] [--seed S --sample K] [--out docs/crash-matrix.md]
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import os
 import pkgutil
 import random
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -56,6 +59,14 @@ class Trial:
     boundary: str
     emulator_dies: bool
     stands_for: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was wrong after a trial, nothing if all was well, and the commit that it was made at."""
+
+    wrong: list[str]
+    commit: str
 
 
 @dataclass
@@ -253,7 +264,7 @@ def chosen(found: list[Trial], part: str, seed: int, sample: int) -> list[Trial]
     return some
 
 
-def report(bench: Bench, found: list[Trial], done: dict[Trial, list[str]], seconds: float, how: str) -> str:
+def report(bench: Bench, found: list[Trial], done: dict[Trial, Result]) -> str:
     """docs/crash-matrix.md."""
     text = [TITLE, ""]
     text += ["| command | boundaries | worlds | killed in | well after | and the emulator died too | well after |"]
@@ -262,16 +273,16 @@ def report(bench: Bench, found: list[Trial], done: dict[Trial, list[str]], secon
         cells = [f"`{command}`", str(len(bench.boundaries[command]))]
         cells.append(str(sum(1 for trial in found if trial.command == command and not trial.emulator_dies)))
         for dies in (False, True):
-            rows = [errors for trial, errors in done.items() if (trial.command, trial.emulator_dies) == (command, dies)]
+            rows = [result for trial, result in done.items() if (trial.command, trial.emulator_dies) == (command, dies)]
             of = sum(1 for trial in found if (trial.command, trial.emulator_dies) == (command, dies))
-            cells += [f"{len(rows)} of {of}", str(sum(not errors for errors in rows))]
+            cells += [f"{len(rows)} of {of}", str(sum(not result.wrong for result in rows))]
         text.append(f"| {' | '.join(cells)} |")
     resources = len([urn for urn in bench.after["up"]["urns"] if _type(urn).startswith("aws:")])
-    text += [
-        "",
-        f"{how}; {len(done)} of {len(found)} trials over {resources} resources of AWS in {seconds / 60:.0f} min.",
-    ]
-    wrong = [(trial, errors) for trial, errors in done.items() if errors]
+    how = "All of it" if len(done) == len(found) else "A part of it, spread over all"
+    commits = Counter(result.commit for result in done.values())
+    where = " and ".join(f"{number} at commit {commit}" for commit, number in commits.items())
+    text += ["", f"{how}: {len(done)} of {len(found)} trials over {resources} resources of AWS; {where}."]
+    wrong = [(trial, result.wrong) for trial, result in done.items() if result.wrong]
     text += ["", "## What went wrong", ""] + ([] if wrong else ["Nothing."])
     for trial, errors in wrong:
         both = ", and the emulator died" if trial.emulator_dies else ""
@@ -297,18 +308,26 @@ The emulator is Moto behind the gate, as in `make up`, in a process that can be 
 socket in place of TLS. The rest is what users run."""
 
 
-def _in_parallel(bench: Bench, some: list[Trial], jobs: int, until: float) -> dict[Trial, list[str]]:
-    """Does the trials in child processes, each its share; what was wrong after each."""
-    results = bench.folder / "results"
-    results.touch()
+def kept(file: Path, found: list[Trial]) -> dict[Trial, Result]:
+    """What the trials gave that a file of results has, for those there are."""
+    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+    trials_ = {(trial.command, trial.boundary, trial.emulator_dies): trial for trial in found}
+    results = {tuple(row["trial"]): Result(row["wrong"], row["commit"]) for row in rows}
+    return {trials_[key]: result for key, result in results.items() if key in trials_}
+
+
+def _in_parallel(bench: Bench, some: list[Trial], jobs: int, until: float, results: Path) -> None:
+    """Does the trials in child processes, each its share; adds what each gave to a file, a line each."""
+    commit = subprocess.check_output(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, text=True).strip()
 
     def share(job: int) -> None:
         for number in range(job, len(some), jobs):
             if time.monotonic() > until:
                 return
             trial, wrong = some[number], attempt(bench, some[number])
-            with results.open("a") as file:
-                file.write(json.dumps([number, wrong]) + "\n")
+            key = (trial.command, trial.boundary, trial.emulator_dies)
+            with results.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"trial": key, "wrong": wrong, "commit": commit}) + "\n")
             both = " and the emulator" if trial.emulator_dies else ""
             said = f"{number + 1}/{len(some)} {trial.command}{both}, {trial.boundary}: {'; '.join(wrong) or 'well'}\n"
             sys.stderr.write(said)
@@ -317,8 +336,6 @@ def _in_parallel(bench: Bench, some: list[Trial], jobs: int, until: float) -> di
         codes = list(pool.map(lambda job: in_a_child(lambda: share(job)), range(jobs)))
     if any(codes):
         raise RuntimeError(f"the processes that did the trials ended with {codes}")
-    rows = [json.loads(line) for line in results.read_text().splitlines()]
-    return {some[number]: wrong for number, wrong in sorted(rows)}
 
 
 def main(arguments: list[str]) -> int:
@@ -329,19 +346,23 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--sample", type=int, default=0, help="so many trials, some of each kind")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no trial after so long")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many trials at once")
+    parser.add_argument(
+        "--continue", type=Path, dest="results", metavar="FILE", help="what earlier runs gave, and this"
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "docs/crash-matrix.md")
     options = parser.parse_args(arguments)
-    begun = time.monotonic()
+    until = time.monotonic() + options.minutes * 60
     folder = Path(tempfile.mkdtemp(prefix="crash-"))
+    results = options.results or folder / "results"
     bench = prepare(folder)
     try:
         found = trials(bench)
-        some = chosen(found, options.part, options.seed, options.sample)
-        done = _in_parallel(bench, some, options.jobs, begun + options.minutes * 60)
-        all_of_it = len(done) == len(found)
-        how = "All of it" if all_of_it else "A part of it, spread over all"
-        options.out.write_text(report(bench, found, done, time.monotonic() - begun, how), encoding="utf-8")
-        return int(any(done.values()))
+        done = kept(results, found)
+        some = [trial for trial in chosen(found, options.part, options.seed, options.sample) if trial not in done]
+        _in_parallel(bench, some, options.jobs, until, results.absolute())
+        done = kept(results, found)
+        options.out.write_text(report(bench, found, done), encoding="utf-8")
+        return int(any(result.wrong for result in done.values()))
     finally:
         for world in {id(one): one for one in bench.before.values()}.values():
             world.emulator.stop()
