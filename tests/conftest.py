@@ -19,14 +19,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Draws the cases of sampled tests, and keeps together what shares something costly: plans, an environment."""
+    """Draws the cases of sampled tests, and keeps together what shares something costly: imports, plans, an environment.
+
+    Of the slow tests, few files share anything; the others' go to whoever is free.
+    """
     if not os.environ.get("ALL"):
         left = left_out(items, config.getoption("randomly_seed", 0))
         config.hook.pytest_deselected(items=[item for item in items if item in left])
         items[:] = [item for item in items if item not in left]
     for item in items:
-        if {"infra", "end_to_end"} & set(item.path.parts):
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+        shares = {"infra", "end_to_end"} & set(item.path.parts) or not item.get_closest_marker("slow")
+        if shares and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(config.rootpath))))
 
 
 def left_out(items: list[pytest.Item], seed: object) -> set[pytest.Item]:

@@ -107,6 +107,7 @@ def test_an_unsound_declaration_is_stopped_and_sarif_points_at_its_line(
     assert {"artifactLocation": {"uri": "__main__.py"}, "region": {"startLine": line}} in places, topic
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("cloud", CLOUDS)
 def test_nothing_else_of_an_unsound_program_is_stopped(plan: Any, tmp_path: Path, cloud: str) -> None:
     report = judged(plan(f"{cloud}_unsound"), tmp_path)
@@ -115,6 +116,7 @@ def test_nothing_else_of_an_unsound_program_is_stopped(plan: Any, tmp_path: Path
     assert {line for _, line in beside} <= marked, beside
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("cloud", CLOUDS)
 def test_a_sound_program_stays_green(plan: Any, tmp_path: Path, cloud: str) -> None:
     report = judged(plan(f"{cloud}_sound"), tmp_path)
@@ -123,6 +125,7 @@ def test_a_sound_program_stays_green(plan: Any, tmp_path: Path, cloud: str) -> N
     assert len(report.findings) >= 15
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("cloud", CLOUDS)
 def test_the_pack_stops_each_unsound_declaration_over_the_real_protocol(plan: Any, tmp_path: Path, cloud: str) -> None:
     lines = {row["source"]["line"]: row["name"] for row in plan(f"{cloud}_unsound")["resources"] if row["source"]}
@@ -134,6 +137,7 @@ def test_the_pack_stops_each_unsound_declaration_over_the_real_protocol(plan: An
     assert done.stdout == ""
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("cloud", CLOUDS)
 def test_the_pack_lets_a_sound_program_through(tmp_path: Path, cloud: str) -> None:
     done = localcloud("plan", project(tmp_path, f"{cloud}_sound"), "--policy-pack", str(PACK))
