@@ -19,7 +19,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Draws the cases of sampled tests, and keeps together what shares something costly: imports, plans, an environment.
+    """Draws the cases of sampled tests; keeps together what shares something costly: imports, plans, an environment.
 
     Of the slow tests, few files share anything; the others' go to whoever is free.
     """

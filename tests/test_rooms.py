@@ -1,8 +1,10 @@
-"""The arrows between the rooms, as the imports draw them."""
+"""The arrows between the rooms, as the imports draw them; and what is used of the clouds' SDKs."""
 
 import ast
+import importlib.util
 import re
 import sys
+import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -128,6 +130,37 @@ def test_install_py_needs_nothing_but_the_standard_library() -> None:
 def test_every_folder_with_python_in_it_is_a_room_of_the_design() -> None:
     folders = {path.parent.name for path in ROOT.glob("*/*.py") if not path.parent.name.startswith(".")}
     assert folders <= set(ARROWS) | {"tests", "docs"}
+
+
+def used(source: str, sdks: set[str]) -> set[str]:
+    """What a module names of SDKs: `pulumi_aws.s3` for `from pulumi_aws import s3` and for `aws.s3.Bucket`."""
+    nodes = list(ast.walk(ast.parse(source)))
+    direct = {alias.asname or alias.name: alias.name for n in nodes if isinstance(n, ast.Import) for alias in n.names}
+    names = {
+        f"{direct.get(n.value.id)}.{n.attr}"
+        for n in nodes
+        if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)
+    }
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {".".join(name.split(".")[:2]) for name in names if name.split(".")[0] in sdks}
+
+
+def test_mypy_reads_every_service_of_an_sdk_that_is_used() -> None:
+    """The others are passed over; what is used of one that is not listed would be of any type."""
+    overrides = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]["overrides"]
+    (skipped,) = [row["module"] for row in overrides if row.get("follow_imports") == "skip"]
+    (read,) = [row["module"] for row in overrides if row.get("follow_imports") == "normal"]
+    sdks = {name.removesuffix(".*") for name in skipped}
+    files = [
+        path for room in [*ARROWS, "tests"] for path in (ROOT / room).rglob("*.py") if "programs" not in path.parts
+    ]
+    names = {name for path in files for name in used(path.read_text(), sdks)}
+    site = Path(importlib.util.find_spec("pulumi_aws").origin).parents[1]  # type: ignore[union-attr,arg-type] # it is installed
+    services = {f"{name}.*" for name in names if (site / name.replace(".", "/")).is_dir()}
+    assert len(services) > 60
+    assert services == {name for name in read if name.endswith(".*")}
 
 
 def test_relative_and_dynamic_imports_are_seen_too() -> None:
