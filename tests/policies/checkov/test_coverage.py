@@ -66,12 +66,20 @@ def test_checkov_has_no_check_for_a_type_that_is_said_to_have_none() -> None:
     assert not {token for token, type_ in TYPES["unchecked"].items() if type_.lower() in known}
 
 
-@pytest.mark.parametrize("environment", ["dev", "prod", "bootstrap-aws", "bootstrap-gcp", "bootstrap-azure"])
-def test_every_resource_of_our_plans_is_read_whole_or_listed_with_a_known_reason(environment: str) -> None:
+@pytest.mark.sampled(1)  # each run: whoever adds a kind of resource is told
+def test_every_resource_of_prod_is_read_whole_or_listed_with_a_known_reason() -> None:
+    assert not unread("prod")
+
+
+@pytest.mark.parametrize("environment", ["dev", "bootstrap-aws", "bootstrap-gcp", "bootstrap-azure"])
+def test_every_resource_of_other_plans_is_read_whole_or_listed_with_a_known_reason(environment: str) -> None:
+    assert not unread(environment)
+
+
+def unread(environment: str) -> list[Any]:
     graph = parse(json.loads(plans.evaluated_once(environment).stdout), environment)
     reasons = ("Checkov has no check for ", "Checkov looks at it inside of ", "no translation of kubernetes:")
-    left = [row for row in checkov.assess([graph]).not_assessed if row.path or not row.reason.startswith(reasons)]
-    assert not left
+    return [row for row in checkov.assess([graph]).not_assessed if row.path or not row.reason.startswith(reasons)]
 
 
 def test_every_type_of_a_pair_has_checks() -> None:
