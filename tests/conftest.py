@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=[item for item in items if item in left])
         items[:] = [item for item in items if item not in left]
     for item in items:
-        shares = {"infra", "end_to_end"} & set(item.path.parts) or not item.get_closest_marker("slow")
+        shares = "infra" in item.path.parts or not item.get_closest_marker("slow")
         if shares and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(config.rootpath))))
 

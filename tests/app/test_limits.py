@@ -18,6 +18,7 @@ from app.fast import Fast
 from app.workers import listen
 from tests.app.test_app_service import Fixed
 from tests.app.test_fast import BODY, HEAD, raw
+from tests.app.test_lake import until
 
 
 @pytest.fixture(autouse=True)
@@ -218,7 +219,8 @@ def test_the_first_requests_wait_for_threads_that_only_begin(monkeypatch: pytest
     ):
         for each in first:
             each.send(VERSION)
-        time.sleep(0.2)
+        queue = served.worker._server.task_dispatcher.queue
+        assert until(lambda: len(queue) == len(first), 20)
         over.send(VERSION)
         assert over.answer()[0] == 503
         may_begin.set()

@@ -274,13 +274,17 @@ def test_bytes_that_were_damaged_on_the_way_are_not_taken(fake: Objects) -> None
         models.read("model.json")
 
 
-def test_a_store_that_is_away_is_told_after_few_tries(fake: Objects) -> None:
+def test_a_store_that_is_away_is_told_after_few_tries_and_seconds(
+    fake: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
     models = opened(fake)
     fake.broken = Answer(503)
-    before = len(fake.asked)
+    before, slept = len(fake.asked), [0.0]
+    monkeypatch.setattr(time, "sleep", slept.append)
     with pytest.raises(StoreError, match=r"current\.json could not be read: "):
         models.read("current.json")
-    assert 2 <= len(fake.asked) - before <= 8
+    assert 2 <= len(fake.asked) - before <= 5
+    assert 0 < sum(slept) < 10
 
 
 def test_what_is_written_says_what_it_is(fake: Objects) -> None:

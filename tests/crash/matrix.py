@@ -7,7 +7,8 @@ on disk there is a trial with a second death besides: that of the emulator, whic
 
 Boundaries between which neither the state nor the cloud changes leave the same world, and share a trial.
 
-A run of hours can be stopped and gone on with: `--continue FILE` keeps what each trial gave, and repeats none.
+A run of hours can be stopped and gone on with: `--continue FILE` keeps what each trial gave; what went wrong is
+repeated.
 
     python -m tests.crash.matrix [--continue FILE] [--part N/M] [--seed S --sample K] [--out docs/crash-matrix.md]
 """
@@ -318,7 +319,9 @@ def kept(file: Path, found: list[Trial]) -> dict[Trial, Result]:
 
 def _in_parallel(bench: Bench, some: list[Trial], jobs: int, until: float, results: Path) -> None:
     """Does the trials in child processes, each its share; adds what each gave to a file, a line each."""
-    commit = subprocess.check_output(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, text=True).strip()
+    commit = subprocess.check_output(
+        ["git", "describe", "--always", "--dirty", "--exclude=*"], cwd=ROOT, text=True
+    ).strip()
 
     def share(job: int) -> None:
         for number in range(job, len(some), jobs):
@@ -358,7 +361,8 @@ def main(arguments: list[str]) -> int:
     try:
         found = trials(bench)
         done = kept(results, found)
-        some = [trial for trial in chosen(found, options.part, options.seed, options.sample) if trial not in done]
+        some = chosen(found, options.part, options.seed, options.sample)
+        some = [trial for trial in some if trial not in done or done[trial].wrong]
         _in_parallel(bench, some, options.jobs, until, results.absolute())
         done = kept(results, found)
         options.out.write_text(report(bench, found, done), encoding="utf-8")
